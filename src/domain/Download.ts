@@ -1,0 +1,126 @@
+/**
+ * A download as the engine knows it: the row, in memory. Immutable; changed by `transition` only.
+ *
+ * Counterparts of a classic queue table: status, retry count and limit, next retry time, pid, created and updated are
+ * fields here; progress percent and summary are derived from `checkpoint` and `total`.
+ */
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { Reason } from "./DownloadError.js"
+import type { DownloadId } from "./DownloadId.js"
+import type { DownloadOptions, Header } from "./DownloadRequest.js"
+import { FileIdentity } from "./FileFacts.js"
+import type { Validator } from "./Validator.js"
+
+export const Status = Schema.Literal(
+  "pending",
+  "processing",
+  "retrying",
+  "waiting",
+  "paused",
+  "completed",
+  "failed",
+  "cancelled"
+)
+export type Status = typeof Status.Type
+
+export const terminal: ReadonlySet<Status> = new Set<Status>(["completed", "failed", "cancelled"])
+
+/** What people want of a download; what it is may lag behind. */
+export const Desired = Schema.Literal("run", "paused", "cancelled")
+export type Desired = typeof Desired.Type
+
+/** The name of an engine: one per running process and start, never used again. */
+export const EngineId = Schema.String.pipe(Schema.brand("EngineId"))
+export type EngineId = typeof EngineId.Type
+
+/** The unfinished file: its name in the directory and the inode we made. */
+export const PartRecord = Schema.Struct({ name: Schema.String, ...FileIdentity.fields })
+export type PartRecord = typeof PartRecord.Type
+
+/** The finished file: recorded before it gets its final name, so that a restart can tell ours from a stranger's. */
+export const FinalRecord = Schema.Struct({
+  name: Schema.String,
+  ...FileIdentity.fields,
+  size: Schema.Number,
+  mtime: Schema.String
+})
+export type FinalRecord = typeof FinalRecord.Type
+
+/** Why the last try did not succeed. */
+export const Failure = Schema.Struct({
+  reason: Reason,
+  detail: Schema.String,
+  status: Schema.optional(Schema.Int),
+  retryAfter: Schema.optional(Schema.Number)
+})
+export type Failure = typeof Failure.Type
+
+/** One failed try since the last resumable progress: what the durable retry policy is replayed from. */
+export const Strike = Schema.Struct({ at: Schema.Number, failure: Failure })
+export type Strike = typeof Strike.Type
+
+/** How a completed download came about: its bytes were fetched, or a file of that name was left alone (`skip`). */
+export const Outcome = Schema.Literal("fetched", "skipped")
+export type Outcome = typeof Outcome.Type
+
+/** All times are milliseconds since the epoch, all sizes bytes. */
+export interface Download {
+  readonly id: DownloadId
+  readonly url: string
+  readonly directory: string
+  /** The name asked for, if any. */
+  readonly output: string | null
+  /** Secret. Empty once terminal. */
+  readonly headers: Redacted.Redacted<ReadonlyArray<Header>>
+  readonly options: DownloadOptions
+  readonly priority: number
+
+  readonly status: Status
+  readonly desired: Desired
+  /** The engine that owns the row, and the number of its claim: a write under another epoch changes nothing. */
+  readonly owner: EngineId | null
+  readonly epoch: number
+
+  /** The final name, once known; after completion the name the file really has. */
+  readonly filename: string | null
+  readonly part: PartRecord | null
+  /** Bytes from offset 0 that are on stable storage in the part file. */
+  readonly checkpoint: number
+  readonly total: number | null
+  readonly validator: Validator | null
+  /** Set between "all bytes verified" and `completed`. */
+  readonly publishing: FinalRecord | null
+  readonly outcome: Outcome | null
+
+  /** Tries begun, ever. */
+  readonly attempt: number
+  readonly attemptStartedAt: number | null
+  /** The checkpoint that the current try began with. */
+  readonly attemptFrom: number
+  readonly strikes: ReadonlyArray<Strike>
+  /** Engine deaths in a row without progress while this was being processed. */
+  readonly crashes: number
+  /** When to go on, for `retrying` and `waiting`. */
+  readonly nextAttemptAt: number | null
+  /** Since when it waits without progress; the give-up limit counts from here. */
+  readonly waitingSince: number | null
+  readonly failure: Failure | null
+  /** The child process that does the work, where there is one. */
+  readonly pid: number | null
+
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly finishedAt: number | null
+}
+
+/** Whole percent of what is on stable storage, rounded down; undefined where the total is unknown. */
+export const percent = (download: Download): number | undefined =>
+  download.status === "completed"
+    ? 100
+    : download.total === null || download.total === 0
+      ? undefined
+      : Math.min(99, Math.floor((download.checkpoint / download.total) * 100))
+
+/** Failed tries in a row without progress: the classic retry count. */
+export const retryCount = (download: Download): number => download.strikes.length

@@ -1,0 +1,169 @@
+/**
+ * Why a download (or one try of it) did not succeed: one tagged error with a closed set of reasons, each with its
+ * kind (try again, wait, or end) and with what a person can do about it.
+ *
+ * Kinds: `transient` consumes a retry; `wait` consumes none and ends by the give-up limit; `permanent` ends the
+ * download at once. Nothing else in sluice decides what is retried.
+ */
+import * as Schema from "effect/Schema"
+import type { FileError, FileErrorReason } from "./FileError.js"
+
+export type Kind = "transient" | "wait" | "permanent"
+
+interface Rule {
+  readonly kind: Kind
+  readonly advice: string
+}
+
+const transient = (advice: string): Rule => ({ kind: "transient", advice })
+const wait = (advice: string): Rule => ({ kind: "wait", advice })
+const permanent = (advice: string): Rule => ({ kind: "permanent", advice })
+
+const again = "run the same command again to go on"
+
+const rules = {
+  // the network
+  ConnectionRefused: transient("check the address and port, or that the server is running"),
+  ConnectionReset: transient(again),
+  ConnectTimeout: transient("check the network, or allow more time with --timeout"),
+  HeadersTimeout: transient("the server is slow to answer; allow more time with --timeout"),
+  Stalled: transient("no byte came for too long; allow more with --stall-timeout"),
+  DnsFailed: transient("check the host name and the network"),
+  TlsFailed: permanent("the server's certificate or TLS setup can't be trusted; check the URL and the clock"),
+  Network: transient(again),
+  // what the server said
+  ServerError: transient("the server is in trouble; try again later"),
+  TooManyRequests: transient("the server asks for fewer requests; try again later"),
+  HostCooling: wait("the server asked to wait; sluice goes on by itself"),
+  NotFound: permanent("check the URL"),
+  Gone: permanent("the server says it was removed for good"),
+  Unauthorized: permanent("the server wants credentials; pass them with --header 'Authorization: ...'"),
+  Forbidden: permanent("the server refuses this request; check credentials or permissions"),
+  BadStatus: permanent("the server refuses this request; check the URL"),
+  // the message
+  Truncated: transient(again),
+  ProtocolViolation: transient("the server (or something in between) sends malformed answers"),
+  IdentityLost: transient("the resource changes while it is being fetched; try again later"),
+  UnwantedCoding: permanent(
+    "the server compresses what was asked for uncompressed; fetch it from another source"
+  ),
+  TooManyRedirects: permanent("the server redirects in a circle; check the URL"),
+  RedirectRefused: permanent(
+    "the redirect leads where sluice does not follow; fetch that address directly if you trust it"
+  ),
+  // the request
+  InvalidUrl: permanent("give an absolute http:// or https:// URL"),
+  UnsupportedScheme: permanent("only http:// and https:// can be fetched"),
+  InvalidRequest: permanent("correct the option or header named above"),
+  // the disk
+  DiskFull: wait("free some space; sluice goes on by itself"),
+  DestinationUnusable: permanent("choose another directory or name, or correct its permissions"),
+  DestinationExists: permanent("remove the file, choose another --output, or another --on-conflict"),
+  DiskFailed: transient("check the disk"),
+  // the engine
+  GaveUp: permanent("try again later"),
+  CrashedTooOften: permanent(
+    "the engine died again and again while fetching this; look at its log, then retry"
+  ),
+  Defect: permanent("this is a bug in sluice; please report it with the message above")
+} satisfies Record<string, Rule>
+
+export type Reason = keyof typeof rules
+
+/** Every reason there is, in the order of the table. */
+export const reasons = Object.keys(rules) as ReadonlyArray<Reason>
+
+export const Reason: Schema.Schema<Reason> = Schema.Literal(...reasons)
+
+/** One try failed, or the download as a whole. */
+export class DownloadError extends Schema.TaggedError<DownloadError>()("DownloadError", {
+  reason: Reason,
+  /** What happened, as a sentence without a full stop; free of secrets. */
+  detail: Schema.String,
+  /** The HTTP status, where one was the cause. */
+  status: Schema.optional(Schema.Int),
+  /** For `HostCooling`: how many milliseconds the server asked to wait. */
+  retryAfter: Schema.optional(Schema.Number)
+}) {
+  override get message(): string {
+    return this.detail
+  }
+  get kind(): Kind {
+    return rules[this.reason].kind
+  }
+  /** What a person can do about it. */
+  get advice(): string {
+    return rules[this.reason].advice
+  }
+}
+
+/** The kind of a reason without an error at hand. */
+export const kindOf = (reason: Reason): Kind => rules[reason].kind
+
+export const adviceOf = (reason: Reason): string => rules[reason].advice
+
+export const make = (
+  reason: Reason,
+  detail: string,
+  more: { readonly status?: number; readonly retryAfter?: number } = {}
+): DownloadError => new DownloadError({ reason, detail, ...more })
+
+const fromFileReason: Record<FileErrorReason, Reason> = {
+  Exists: "DestinationExists",
+  Missing: "DestinationUnusable",
+  NotPermitted: "DestinationUnusable",
+  ReadOnly: "DestinationUnusable",
+  NoSpace: "DiskFull",
+  IsDirectory: "DestinationUnusable",
+  NotADirectory: "DestinationUnusable",
+  NotAFile: "DestinationUnusable",
+  NameTooLong: "DestinationUnusable",
+  NoHardLinks: "DestinationUnusable",
+  TooManyOpenFiles: "DiskFailed",
+  Io: "DiskFailed"
+}
+
+/** What a disk error means for the download it happened to. */
+export const fromFile = (error: FileError): DownloadError => make(fromFileReason[error.reason], error.message)
+
+/**
+ * What a response status means, for every status that is not a body to keep (RFC 9110 section 15).
+ * `retryAfter` is the parsed Retry-After in milliseconds, if one was sent.
+ */
+export const fromStatus = (status: number, retryAfter: number | undefined): DownloadError => {
+  const answered = `the server answered ${status}`
+  const name = statusNames[status]
+  const detail = name === undefined ? answered : `${answered} (${name})`
+  if (status === 408 || status === 425 || status === 429 || status >= 500) {
+    if (retryAfter !== undefined) {
+      return make("HostCooling", `${detail} and asked to wait ${Math.ceil(retryAfter / 1000)} s`, {
+        status,
+        retryAfter
+      })
+    }
+    return make(status === 429 ? "TooManyRequests" : "ServerError", detail, { status })
+  }
+  if (status === 404) return make("NotFound", detail, { status })
+  if (status === 410) return make("Gone", detail, { status })
+  if (status === 401) return make("Unauthorized", detail, { status })
+  if (status === 403) return make("Forbidden", detail, { status })
+  return make(status >= 400 ? "BadStatus" : "ProtocolViolation", detail, { status })
+}
+
+const statusNames: Record<number, string> = {
+  400: "bad request",
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not found",
+  408: "request timeout",
+  410: "gone",
+  416: "range not satisfiable",
+  421: "misdirected request",
+  425: "too early",
+  429: "too many requests",
+  451: "unavailable for legal reasons",
+  500: "internal server error",
+  502: "bad gateway",
+  503: "service unavailable",
+  504: "gateway timeout"
+}

@@ -1,0 +1,184 @@
+/**
+ * What a caller asks for: one URL, a directory, and how to go about it. Decoded once, at the edge; credentials written
+ * into the URL are moved to a header there, so that no URL inside sluice carries a secret.
+ */
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import type { DownloadError } from "./DownloadError.js"
+import { make } from "./DownloadError.js"
+import * as FileName from "./FileName.js"
+import { printable, redactUrl } from "./Redaction.js"
+
+/** What happens when the final name is taken by a file that this download did not make. */
+export const ConflictPolicy = Schema.Literal("rename", "overwrite", "skip", "fail")
+export type ConflictPolicy = typeof ConflictPolicy.Type
+
+/** How to go about a download; stored with its row, as JSON, hence finite. All times in milliseconds. */
+export const DownloadOptions = Schema.Struct({
+  /** Tries in a row without resumable progress before the download fails. @default 3 */
+  maxRetries: Schema.NonNegativeInt,
+  /** Base of the exponential backoff. @default 2000 */
+  retryDelay: Schema.NonNegative.pipe(Schema.finite()),
+  /** For connecting and for the response head, each. @default 30000 */
+  timeout: Schema.Positive.pipe(Schema.finite()),
+  /** Without a body byte for so long, the connection is given up. @default 30000 */
+  stallTimeout: Schema.Positive.pipe(Schema.finite()),
+  /** Waiting (host cooling down, disk full) without progress ends after this. @default 24 h; `get` uses 10 min */
+  giveUp: Schema.NonNegative.pipe(Schema.finite()),
+  /** @default "rename" */
+  onConflict: ConflictPolicy
+})
+export type DownloadOptions = typeof DownloadOptions.Type
+
+export const defaultOptions: DownloadOptions = {
+  maxRetries: 3,
+  retryDelay: 2000,
+  timeout: 30_000,
+  stallTimeout: 30_000,
+  giveUp: 24 * 3_600_000,
+  onConflict: "rename"
+}
+
+export type Header = readonly [name: string, value: string]
+
+/** A request as callers write it. */
+export interface DownloadRequest {
+  /** Absolute, http or https. */
+  readonly url: string
+  /** Where the file goes. Absolute; made if its parent exists. */
+  readonly directory: string
+  /** The final name. @default proposed by the server, see FileName */
+  readonly output?: string | undefined
+  /** Sent with every request to the URL's own origin. Secret while stored; gone with the terminal status. */
+  readonly headers?: ReadonlyArray<Header> | undefined
+  /** Higher goes first. @default 0 */
+  readonly priority?: number | undefined
+  readonly options?: Partial<DownloadOptions> | undefined
+}
+
+/** A request as the engine keeps it. */
+export interface Accepted {
+  readonly url: string
+  readonly directory: string
+  readonly output: string | null
+  readonly headers: ReadonlyArray<Header>
+  readonly priority: number
+  readonly options: DownloadOptions
+}
+
+const validateOptions = Schema.validateEither(DownloadOptions)
+
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+/** Fields that sluice itself is responsible for; a caller's value would break resuming or framing. */
+const owned = new Set([
+  "accept-encoding",
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
+  "keep-alive",
+  "range",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+])
+/** As paths are written on POSIX and on Windows. */
+const absolute = /^(\/|[a-z]:[\\/]|\\\\)/i
+
+/** Checks and normalises a request. The error is permanent and speaks of the first thing that is wrong. */
+export const accept = (request: DownloadRequest): Either.Either<Accepted, DownloadError> => {
+  const raw = request.url.trim()
+  if (!URL.canParse(raw)) {
+    return Either.left(make("InvalidUrl", `"${printable(redactUrl(raw))}" is not a URL`))
+  }
+  const url = new URL(raw)
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    return Either.left(
+      make(
+        "UnsupportedScheme",
+        `"${printable(redactUrl(raw))}" has the scheme ${printable(url.protocol.slice(0, -1), 40)}`
+      )
+    )
+  }
+  const headers: Array<Header> = []
+  for (const [name, value] of request.headers ?? []) {
+    if (!token.test(name))
+      return Either.left(make("InvalidRequest", `"${printable(name)}" is not a header name`))
+    if (owned.has(name.toLowerCase()))
+      return Either.left(make("InvalidRequest", `the header ${name} is set by sluice itself`))
+    // eslint-disable-next-line no-control-regex
+    if (/[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/.test(value)) {
+      return Either.left(
+        make("InvalidRequest", `the value of the header ${name} has characters that can't be sent`)
+      )
+    }
+    headers.push([name, value.trim()])
+  }
+  if (
+    (url.username !== "" || url.password !== "") &&
+    !headers.some(([name]) => name.toLowerCase() === "authorization")
+  ) {
+    const user = decode(url.username)
+    headers.push(["Authorization", `Basic ${Encoding.encodeBase64(`${user}:${decode(url.password)}`)}`])
+  }
+  url.username = ""
+  url.password = ""
+  url.hash = ""
+  if (!absolute.test(request.directory) || request.directory.includes("\u0000")) {
+    return Either.left(
+      make("DestinationUnusable", `the directory "${printable(request.directory)}" is not an absolute path`)
+    )
+  }
+  if (request.output !== undefined) {
+    const name = FileName.check(request.output)
+    if (Either.isLeft(name)) {
+      return Either.left(
+        make("DestinationUnusable", `the name "${printable(request.output)}" can't be used: ${name.left}`)
+      )
+    }
+  }
+  const priority = request.priority ?? 0
+  if (!Number.isSafeInteger(priority))
+    return Either.left(make("InvalidRequest", "the priority must be a whole number"))
+  const options = { ...defaultOptions, ...defined(request.options ?? {}) }
+  const valid = validateOptions(options)
+  if (Either.isLeft(valid))
+    return Either.left(
+      make("InvalidRequest", ParseResult.ArrayFormatter.formatErrorSync(valid.left).map(issueText).join("; "))
+    )
+  return Either.right({
+    url: url.href,
+    directory: request.directory,
+    output: request.output ?? null,
+    headers,
+    priority,
+    options
+  })
+}
+
+/** What makes two requests the same while the first is unfinished (PROMISES Q4): sources and destination. */
+export const keyOf = (accepted: Accepted): string =>
+  // JSON, because names may hold any separator
+  JSON.stringify([accepted.url, accepted.directory, accepted.output])
+
+const issueText = ({ message, path }: ParseResult.ArrayFormatterIssue): string =>
+  `the option ${path.join(".")}: ${printable(message)}`
+
+const decode = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+const defined = <A extends object>(options: A): Partial<A> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<A>

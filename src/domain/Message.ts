@@ -1,0 +1,58 @@
+/**
+ * What can happen to a download. Workers, the supervisor and people speak to the store in these messages and in
+ * nothing else; the store applies them one by one with `transition`.
+ */
+import * as Data from "effect/Data"
+import type { EngineId, Failure, FinalRecord, Outcome, PartRecord } from "./Download.js"
+import type { Validator } from "./Validator.js"
+
+/** What follows from a failed try, as the retry policy decided. */
+export type Verdict =
+  | { readonly _tag: "RetryAt"; readonly at: number }
+  | { readonly _tag: "WaitUntil"; readonly at: number }
+  | { readonly _tag: "Final" }
+
+export type Message = Data.TaggedEnum<{
+  /** An engine takes the download up: a new epoch and a new attempt begin. */
+  Claimed: { readonly owner: EngineId }
+  /**
+   * A response was accepted for offset 0: its name, size and validator are known and its part file exists.
+   * Whatever was held before is given up (the checkpoint goes to 0 before the file is cut).
+   */
+  Identified: {
+    readonly filename: string
+    readonly part: PartRecord
+    readonly total: number | null
+    readonly validator: Validator
+  }
+  /** `bytes` from offset 0 are on stable storage. */
+  Checkpointed: { readonly bytes: number; readonly total: number | null }
+  /** All bytes are verified and on stable storage; the file is about to get this name. */
+  Publishing: { readonly record: FinalRecord }
+  Succeeded: { readonly outcome: Outcome; readonly record: FinalRecord }
+  Failed: { readonly failure: Failure; readonly verdict: Verdict }
+  /** The worker was interrupted and has let go of everything. */
+  Released: {}
+  /** The owner died (its lock is free) and an heir found the row. */
+  Abandoned: {}
+  PauseRequested: {}
+  CancelRequested: {}
+  /** Go on after a pause; also ends a wait or a backoff early. */
+  ResumeRequested: {}
+}>
+
+export const {
+  Abandoned,
+  CancelRequested,
+  Checkpointed,
+  Claimed,
+  Failed,
+  Identified,
+  PauseRequested,
+  Publishing,
+  Released,
+  ResumeRequested,
+  Succeeded
+} = Data.taggedEnum<Message>()
+
+export type Tag = Message["_tag"]

@@ -1,0 +1,45 @@
+/**
+ * What a restart concludes from the names it finds on disk, for an unfinished part and for a file that was about to get
+ * its final name. Pure; the worker does what is concluded here.
+ */
+import type { Download, FinalRecord, PartRecord } from "./Download.js"
+import type { FileFacts } from "./FileFacts.js"
+import { sameFile } from "./FileFacts.js"
+
+/** Whether these facts are of the file that was recorded: same inode, same length, untouched since. */
+const isRecorded = (record: FinalRecord, facts: FileFacts | undefined): boolean =>
+  facts !== undefined &&
+  facts.kind === "file" &&
+  sameFile(record, facts) &&
+  facts.size === record.size &&
+  facts.mtime === record.mtime
+
+export type Conclusion =
+  /** The final name is ours: only the bookkeeping is missing. `leftover`: the part name is still there as well. */
+  | { readonly _tag: "Published"; readonly record: FinalRecord; readonly leftover: boolean }
+  /** The part is whole and ours: it only wants its name. */
+  | { readonly _tag: "Publish"; readonly record: FinalRecord }
+  /** Neither is ours any more: fetch again. A stranger's file of the same name and size is not ours. */
+  | { readonly _tag: "Lost" }
+
+/** After a crash at or after the commit of `publishing`. */
+export const conclude = (
+  record: FinalRecord,
+  part: FileFacts | undefined,
+  final: FileFacts | undefined
+): Conclusion => {
+  const leftover = part !== undefined && part.kind === "file" && sameFile(record, part)
+  // Both names on our inode: we linked it, whatever was done to the file since. Writing to the part would write to it.
+  const linked = leftover && final !== undefined && sameFile(part, final)
+  if (linked || isRecorded(record, final)) return { _tag: "Published", record, leftover }
+  return isRecorded(record, part) ? { _tag: "Publish", record } : { _tag: "Lost" }
+}
+
+/**
+ * How many bytes of an opened part can be built upon: the checkpoint, if the inode is the one we made and the file
+ * still holds that much. Bytes beyond the checkpoint prove nothing and are ignored.
+ */
+export const usable = (download: Download, part: PartRecord, facts: FileFacts): number =>
+  sameFile(part, facts) && facts.kind === "file" && facts.size >= download.checkpoint
+    ? download.checkpoint
+    : 0

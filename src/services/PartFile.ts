@@ -1,0 +1,57 @@
+/**
+ * The disk seam: the few file operations a download is made of, each one system call or close to it.
+ *
+ * Their order, which is what durability hangs on, is decided above (transfer and publishing programs), so that the
+ * simulated disk of the tests, with its unsynced pages, runs under the same programs as node:fs.
+ *
+ * Tricky interleavings: every operation is uninterruptible once it has started; a `Handle` is closed only after
+ * the write in flight has come back (closing a descriptor that libuv still writes to could hit a reused number).
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { FileError } from "../domain/FileError.js"
+import type { FileFacts, FileIdentity } from "../domain/FileFacts.js"
+
+/** An open part file. */
+export interface Handle {
+  readonly identity: FileIdentity
+  /**
+   * Writes all buffers, in order, at a byte position, then calls back once. One call may be in flight at a time.
+   */
+  readonly writeAt: (
+    buffers: ReadonlyArray<Uint8Array>,
+    position: number,
+    done: (error: FileError | undefined) => void
+  ) => void
+  /** fdatasync: when it succeeds, every byte whose `writeAt` had called back before is on stable storage. */
+  readonly sync: Effect.Effect<void, FileError>
+  /** Cuts (or extends with zeros) the file to this length in bytes. */
+  readonly truncate: (length: number) => Effect.Effect<void, FileError>
+  /** Size and modification time as they are now. */
+  readonly facts: Effect.Effect<FileFacts, FileError>
+}
+
+/** @see {@link PartFile} */
+export interface Shape {
+  /** Creates a new file for writing, O_EXCL | O_NOFOLLOW, mode 0666 less the umask. Reason `Exists` if the name is taken. */
+  readonly create: (path: string) => Effect.Effect<Handle, FileError, Scope.Scope>
+  /** Opens an existing regular file for writing, O_NOFOLLOW. None if there is no such file. */
+  readonly open: (path: string) => Effect.Effect<Option.Option<Handle>, FileError, Scope.Scope>
+  /** lstat. None if nothing has that name. */
+  readonly facts: (path: string) => Effect.Effect<Option.Option<FileFacts>, FileError>
+  /** Gives an existing file a second name, atomically. Reasons: `Exists`, `NoHardLinks`. */
+  readonly link: (from: string, to: string) => Effect.Effect<void, FileError>
+  /** Renames, atomically, replacing what has the name `to`. */
+  readonly rename: (from: string, to: string) => Effect.Effect<void, FileError>
+  /** Removes a name; succeeds if it is already gone. */
+  readonly remove: (path: string) => Effect.Effect<void, FileError>
+  /** fsync of the directory: names made, changed and removed in it before are on stable storage afterwards. */
+  readonly syncDirectory: (path: string) => Effect.Effect<void, FileError>
+  /** Makes sure that `path` is a directory in which files can be made; makes the last component if it is missing. */
+  readonly ensureDirectory: (path: string) => Effect.Effect<void, FileError>
+}
+
+/** The disk, as the transfer and publishing programs see it. Layers: node:fs (live), memory with unsynced pages (tests). */
+export class PartFile extends Context.Tag("sluice/PartFile")<PartFile, Shape>() {}

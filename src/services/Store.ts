@@ -1,0 +1,91 @@
+/**
+ * The store: the only writer of download state. One actor applies messages with the pure `transition`, commits them in
+ * groups, and only then updates what this process believes and answers whoever asked.
+ *
+ * Who may write what: rows owned by this engine are changed by messages sent here; a row owned by another live engine
+ * is never written; every write names the epoch it was decided under, and a write under a stale epoch changes nothing and
+ * fails with `Fenced`.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as PubSub from "effect/PubSub"
+import type { Download, EngineId, Status } from "../domain/Download.js"
+import type { DownloadId } from "../domain/DownloadId.js"
+import type { Accepted } from "../domain/DownloadRequest.js"
+import type { Message } from "../domain/Message.js"
+import type { StoreError } from "../domain/StoreError.js"
+
+/** What became of a request. `attached`: the same request was unfinished already, and this is that download. */
+export interface Enqueued {
+  readonly download: Download
+  readonly attached: boolean
+}
+
+/** Which downloads to list; newest last. */
+export interface Filter {
+  readonly status?: ReadonlyArray<Status> | undefined
+  /** @default 1000 */
+  readonly limit?: number | undefined
+}
+
+/** Totals of this engine since it started; they only grow. */
+export interface Counters {
+  readonly enqueued: number
+  readonly completed: number
+  readonly failed: number
+  readonly cancelled: number
+}
+
+/** @see {@link Store} */
+export interface Shape {
+  /** Durable when it returns. With `own`, new and unowned rows belong to this engine at once. */
+  readonly enqueue: (
+    requests: ReadonlyArray<Accepted>,
+    options: { readonly own: boolean }
+  ) => Effect.Effect<ReadonlyArray<Enqueued>, StoreError>
+  /**
+   * Takes up to `limit` downloads whose time has come: highest priority first, then oldest. `adopt` also takes unowned ones.
+   */
+  readonly claim: (options: {
+    readonly limit: number
+    readonly adopt: boolean
+  }) => Effect.Effect<ReadonlyArray<Download>, StoreError>
+  /** Applies a message and succeeds with the row as committed. Fails with `Fenced` or `Refused` where it can't apply. */
+  readonly tell: (id: DownloadId, message: Message) => Effect.Effect<Download, StoreError>
+  /**
+   * Hands a message in and does not wait for its commit; messages sent later are applied after it. What it succeeds with
+   * waits for the commit, for whoever wants to.
+   */
+  readonly note: (
+    id: DownloadId,
+    message: Message
+  ) => Effect.Effect<Effect.Effect<Download, StoreError>, StoreError>
+  readonly get: (id: DownloadId) => Effect.Effect<Option.Option<Download>, StoreError>
+  readonly list: (filter: Filter) => Effect.Effect<ReadonlyArray<Download>, StoreError>
+  /** When the next `retrying` or `waiting` row that `claim` would take is due, in milliseconds since the epoch. */
+  readonly nextDue: (options: { readonly adopt: boolean }) => Effect.Effect<Option.Option<number>, StoreError>
+  /** Whether an unfinished row is left that `claim` would take now or later (paused rows don't count). */
+  readonly anyLeft: (options: { readonly adopt: boolean }) => Effect.Effect<boolean, StoreError>
+  /** Engines that own unfinished rows, this one excepted. */
+  readonly otherOwners: Effect.Effect<ReadonlyArray<EngineId>, StoreError>
+  /** Takes the rows of a dead engine from it (message `Abandoned`) and succeeds with those as they are now. */
+  readonly disown: (owner: EngineId) => Effect.Effect<ReadonlyArray<Download>, StoreError>
+  /** Makes this engine the owner of an unowned, unfinished row; false if it has an owner or is finished. */
+  readonly adopt: (id: DownloadId) => Effect.Effect<boolean, StoreError>
+  /** Gives up every row this engine owns, and commits what is in the inbox. */
+  readonly release: Effect.Effect<void, StoreError>
+  /** A number that changes when another process has committed something. */
+  readonly externalVersion: Effect.Effect<number, StoreError>
+  /**
+   * Starts listening at once, and succeeds with an effect that waits for the next commit of this process that touches the
+   * row: listen, look, then wait, and no change is missed.
+   */
+  readonly nextChange: (id: DownloadId) => Effect.Effect<Effect.Effect<void>>
+  /** Rows as committed by this process, one entry per row and commit. Slow readers lose the oldest. */
+  readonly changes: PubSub.PubSub<Download>
+  readonly counters: Effect.Effect<Counters>
+}
+
+/** The store. Layers: SQL (file or memory). */
+export class Store extends Context.Tag("sluice/Store")<Store, Shape>() {}

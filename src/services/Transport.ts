@@ -1,0 +1,60 @@
+/**
+ * Bringing the missing bytes of one download into its part file, whatever the means.
+ *
+ * A transport obeys the identity rule, reports through the `Reporter` it is given, and leaves naming conflicts,
+ * publishing, retries and state to others.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Download } from "../domain/Download.js"
+import type { DownloadError } from "../domain/DownloadError.js"
+import type { Message } from "../domain/Message.js"
+import type { StoreError } from "../domain/StoreError.js"
+import type { Handle } from "./PartFile.js"
+
+/** Bytes as they arrive: volatile, for progress displays only. Mutable on purpose: it is written per chunk. */
+export interface Gauge {
+  /** Bytes held in the part file, synced or not. */
+  received: number
+  total: number | undefined
+  /** What the download is doing, in a word or two. */
+  state: string
+}
+
+/** How a transport speaks of one claim of one download. */
+export interface Reporter {
+  /** Commits a message; fails when the claim is no longer ours. */
+  readonly tell: (message: Message) => Effect.Effect<Download, StoreError>
+  /** Sends a message without waiting for its commit; a later `tell` is ordered after it. */
+  readonly note: (message: Message) => Effect.Effect<void, StoreError>
+  readonly gauge: Gauge
+}
+
+/** All bytes are in the part file (not necessarily synced), or there was nothing to do. */
+export type Transferred =
+  | {
+      readonly _tag: "Fetched"
+      readonly part: Handle
+      readonly partName: string
+      /** The name it is to get. */
+      readonly filename: string
+      readonly size: number
+    }
+  /** The name is taken and the policy is to leave it alone. */
+  | { readonly _tag: "Skipped"; readonly filename: string }
+
+/** @see {@link Transport} */
+export interface Shape {
+  /**
+   * Completes the part file of a claimed download. The part stays open until the scope closes. On failure and on
+   * interruption, what has arrived is synced and checkpointed before this ends, and no socket or descriptor is left.
+   */
+  readonly transfer: (
+    download: Download,
+    reporter: Reporter
+  ) => Effect.Effect<Transferred, DownloadError | StoreError, Scope.Scope>
+}
+
+/** Layers: http. */
+export class Transport extends Context.Tag("sluice/Transport")<Transport, Shape>() {}

@@ -1,0 +1,71 @@
+/**
+ * The network seam: one HTTP request, its response head, its body bytes into a sink, and abort.
+ *
+ * A Wire moves bytes and reports what it saw; it follows no redirect, retries nothing visible, decodes nothing and judges
+ * nothing. What a response means for the bytes already held is decided above it by pure rules of the domain,
+ * so that the simulated Wire of the tests can stand in for the live one without any promise depending on it.
+ *
+ * Tricky interleavings: a response arrives paused, so no body byte can be lost between the head and `pipe`;
+ * closing the scope of `request` aborts an unfinished exchange, and nothing is delivered to the sink after that.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { DownloadError } from "../domain/DownloadError.js"
+import type { Headers } from "../domain/Headers.js"
+
+/** How far an exchange has come; a watchdog reads it to know which timeout applies. */
+export type Phase = "connecting" | "awaiting-head" | "body"
+
+/** Where a Wire writes what it observes while it works. Mutable on purpose: no Effect runs per chunk. */
+export interface Activity {
+  phase: Phase
+  /** Grows with every body byte handed over by the network. */
+  bytes: number
+  /** True while the sink asked the Wire to hold back: then silence is ours, not the server's. */
+  held: boolean
+}
+
+/** One GET. Header names may have any case; `url` is absolute, http or https, without fragment or credentials. */
+export interface WireRequest {
+  readonly url: string
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>
+  readonly activity: Activity
+}
+
+/**
+ * Takes body bytes. Plain callbacks, because a sink is fed from network events.
+ */
+export interface ByteSink {
+  /** Takes the bytes (the sink may keep them). False asks the Wire to pause until `onDrain` is called. */
+  readonly write: (chunk: Uint8Array) => boolean
+  /** Set by the Wire: the sink calls it when it can take more. */
+  onDrain: () => void
+  /** Set by the Wire: the sink calls it when it can take no more at all; the exchange is aborted with this error. */
+  onFailure: (error: DownloadError) => void
+}
+
+/** A response head, its body still on the wire. */
+export interface WireResponse {
+  readonly status: number
+  readonly headers: Headers
+  /**
+   * Moves the body into the sink and succeeds when the message ended as its framing announced.
+   * May be run once. Interruption aborts the exchange.
+   */
+  readonly pipe: (sink: ByteSink) => Effect.Effect<void, DownloadError>
+  /** Lets go of the body: reads a small rest so that the connection can be used again, else aborts. */
+  readonly discard: Effect.Effect<void>
+}
+
+/** @see {@link Wire} */
+export interface Shape {
+  /**
+   * Sends one request and succeeds with the final (not 1xx) response head.
+   * Fails with transient or permanent `DownloadError`s (refused, reset, DNS, TLS ...); applies no timeout of its own.
+   */
+  readonly request: (request: WireRequest) => Effect.Effect<WireResponse, DownloadError, Scope.Scope>
+}
+
+/** The network, as the transfer program sees it. Layers: undici (live), virtual time (tests). */
+export class Wire extends Context.Tag("sluice/Wire")<Wire, Shape>() {}
