@@ -1,0 +1,218 @@
+/**
+ * The database behind the store: opening it with care, and transactions that either commit or leave nothing behind.
+ *
+ * A file that is not ours (no SQLite file, another program's, a newer sluice's) is recognised before anything is written
+ * to it. Opening is repeatable at any crash point:
+ *
+ * | step | durable after it | a later open |
+ * |---|---|---|
+ * | create the empty file, 0600 | an empty file | takes it for new |
+ * | write the application id | a database of ours without tables | migrates it |
+ * | migrate, in one immediate transaction | the schema, whole or not at all | finds it, or migrates |
+ *
+ * Tricky interleavings: two processes may open a new database at the same time; the immediate transaction
+ * around the migrations lets one of them do it and the other find it done. Lock waits block the event loop inside
+ * SQLite, so they are kept short there and repeated here.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import { SqlError } from "@effect/sql/SqlError"
+import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import Sqlite from "better-sqlite3"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as fs from "node:fs"
+import { StoreError, type StoreErrorReason } from "../domain/StoreError.js"
+import * as Migrations from "./Migrations.js"
+
+/** @see {@link Database} */
+export interface Shape {
+  /** The file, or ":memory:". */
+  readonly path: string
+  /** Runs the effect in one BEGIN IMMEDIATE transaction; waits up to 10 s for another process's lock. */
+  readonly transact: <A, R>(
+    effect: Effect.Effect<A, SqlError | StoreError, R>
+  ) => Effect.Effect<A, StoreError, R>
+  /** Turns what SQLite says into what a person can use. */
+  readonly mapError: (error: SqlError) => StoreError
+}
+
+/** An open, migrated database. */
+export class Database extends Context.Tag("sluice/Database")<Database, Shape>() {}
+
+/** "slui" in the header of each of our files (PRAGMA application_id). */
+const applicationId = 0x736c7569
+
+const busyTimeout = 100
+
+const reasonOf = (code: string): StoreErrorReason => {
+  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "Locked"
+  if (code.startsWith("SQLITE_CORRUPT")) return "Corrupt"
+  if (code.startsWith("SQLITE_NOTADB")) return "NotADatabase"
+  if (code.startsWith("SQLITE_READONLY") || code === "EACCES" || code === "EROFS" || code === "EPERM")
+    return "ReadOnly"
+  if (code.startsWith("SQLITE_FULL") || code === "ENOSPC" || code === "EDQUOT") return "Full"
+  if (code.startsWith("SQLITE_CANTOPEN") || code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR")
+    return "Unavailable"
+  return "Io"
+}
+
+const codeOf = (cause: unknown): string => {
+  if (cause instanceof SqlError) return codeOf(cause.cause)
+  return typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
+}
+
+/** For errors of SQLite and of node:fs alike. */
+const toStoreError = (path: string, cause: unknown): StoreError => {
+  if (cause instanceof StoreError) return cause
+  const code = codeOf(cause)
+  const inner = cause instanceof SqlError ? cause.cause : cause
+  const message = inner instanceof Error ? inner.message : String(inner)
+  return new StoreError({
+    reason: reasonOf(code),
+    path,
+    detail: code === "" ? message : `${code}: ${message}`
+  })
+}
+
+/** Looks before anything is changed; makes the file if it is missing. */
+const prepare = (path: string): Effect.Effect<void, StoreError> =>
+  Effect.try({
+    try: () => {
+      const stat = fs.statSync(path, { throwIfNoEntry: false })
+      if (stat !== undefined && !stat.isFile()) {
+        throw new StoreError({ reason: "Unavailable", path, detail: "it is not a regular file" })
+      }
+      if (stat === undefined || stat.size === 0) {
+        fs.closeSync(fs.openSync(path, "a", 0o600))
+        const db = new Sqlite(path, { timeout: 5000 })
+        try {
+          db.pragma(`application_id = ${applicationId}`)
+        } finally {
+          db.close()
+        }
+        return
+      }
+      fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK)
+      const header = Buffer.alloc(100)
+      const fd = fs.openSync(path, "r")
+      try {
+        fs.readSync(fd, header, 0, 100, 0)
+      } finally {
+        fs.closeSync(fd)
+      }
+      if (header.toString("latin1", 0, 16) !== "SQLite format 3\u0000") {
+        throw new StoreError({ reason: "NotADatabase", path })
+      }
+      if (header.readUInt32BE(68) !== applicationId) {
+        throw new StoreError({ reason: "NotADatabase", path, detail: "it belongs to another program" })
+      }
+    },
+    catch: (cause) => toStoreError(path, cause)
+  })
+
+const make = (path: string): Effect.Effect<Shape, StoreError, SqlClient.SqlClient> =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const mapError = (error: SqlError) => toStoreError(path, error)
+    const immediate = makeImmediate(sql)
+    const transact: Shape["transact"] = (effect) =>
+      immediate(effect).pipe(
+        // a COMMIT that fails surfaces as a defect (it rolls back first, see makeImmediate)
+        Effect.catchAllDefect((defect) =>
+          defect instanceof SqlError ? Effect.fail(defect) : Effect.die(defect)
+        ),
+        Effect.catchTag("SqlError", (error) => Effect.fail(mapError(error))),
+        Effect.retry({
+          while: (error) => error.reason === "Locked",
+          schedule: Schedule.spaced("20 millis").pipe(Schedule.jittered, Schedule.upTo("10 seconds"))
+        }),
+        Effect.withTracerEnabled(false)
+      )
+    yield* sql`PRAGMA busy_timeout = ${sql.literal(String(busyTimeout))}`.pipe(Effect.mapError(mapError))
+    // FULL is SQLite's default only on a database's first open (better-sqlite3 is built so): set it always
+    yield* sql`PRAGMA synchronous = FULL`.pipe(Effect.mapError(mapError))
+    yield* transact(migrateOnce(path))
+    return { path, transact, mapError }
+  })
+
+const migrateOnce = (path: string) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const known = yield* sql<{
+      n: number
+    }>`SELECT count(*) AS n FROM sqlite_master WHERE name = ${Migrations.table}`
+    if (known[0]!.n > 0) {
+      const rows = yield* sql<{
+        version: number | null
+      }>`SELECT max(migration_id) AS version FROM ${sql(Migrations.table)}`
+      const version = rows[0]!.version ?? 0
+      if (version > Migrations.latest) {
+        return yield* new StoreError({
+          reason: "Newer",
+          path,
+          detail: `its version is ${version}, this sluice knows ${Migrations.latest}`
+        })
+      }
+      if (version === Migrations.latest) return
+    }
+    yield* Migrations.migrate.pipe(
+      Effect.catchTag("MigrationError", (error) => Effect.die(error)),
+      Effect.provideService(SqlClient.SqlClient, sql)
+    )
+  })
+
+/** As SqlClient's own withTransaction, but IMMEDIATE, and a failed COMMIT is rolled back rather than left open. */
+const makeImmediate = (sql: SqlClient.SqlClient) => {
+  const execute = (statement: string) => (connection: Connection) =>
+    Effect.asVoid(connection.executeUnprepared(statement, [], undefined))
+  return SqlClient.makeWithTransaction({
+    transactionTag: SqlClient.TransactionConnection,
+    spanAttributes: [],
+    acquireConnection: Effect.flatMap(Scope.make(), (scope) =>
+      Effect.map(Scope.extend(sql.reserve, scope), (connection) => [scope, connection] as const)
+    ),
+    begin: execute("BEGIN IMMEDIATE"),
+    commit: (connection) =>
+      Effect.tapError(execute("COMMIT")(connection), () => Effect.ignore(execute("ROLLBACK")(connection))),
+    // SQLite rolls back by itself on some errors; then there is nothing left to roll back
+    rollback: (connection) => Effect.ignore(execute("ROLLBACK")(connection)),
+    savepoint: (connection, id) => execute(`SAVEPOINT sluice_${id}`)(connection),
+    rollbackSavepoint: (connection, id) => execute(`ROLLBACK TO SAVEPOINT sluice_${id}`)(connection)
+  })
+}
+
+type Connection = Effect.Effect.Success<SqlClient.SqlClient["reserve"]>
+
+const layerOf = (path: string, client: Layer.Layer<SqlClient.SqlClient, StoreError>) =>
+  Layer.effect(Database, make(path)).pipe(Layer.provideMerge(client))
+
+/** Opening may throw inside the driver (a locked WAL switch, a damaged header): a defect there is an answer here. */
+const sqlite = (
+  path: string,
+  config: { readonly disableWAL: boolean }
+): Layer.Layer<SqlClient.SqlClient, StoreError> =>
+  SqliteClient.layer({ filename: path, disableWAL: config.disableWAL }).pipe(
+    Layer.catchAllCause((cause) =>
+      Layer.fail(
+        toStoreError(
+          path,
+          Option.getOrElse(Cause.dieOption(cause), () => Cause.squash(cause))
+        )
+      )
+    )
+  )
+
+/** A SQLite file, WAL, synchronous FULL. Its directory must exist. */
+export const layerFile = (path: string): Layer.Layer<SqlClient.SqlClient | Database, StoreError> =>
+  layerOf(path, Layer.unwrapEffect(Effect.as(prepare(path), sqlite(path, { disableWAL: false }))))
+
+/** A database of this process only, gone with it: for tests and for programs that want no durability. */
+export const layerMemory: Layer.Layer<SqlClient.SqlClient | Database, StoreError> = layerOf(
+  ":memory:",
+  Layer.suspend(() => sqlite(":memory:", { disableWAL: true }))
+)

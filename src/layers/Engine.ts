@@ -1,0 +1,28 @@
+/**
+ * The engine, put together: everything above the database, the two seams and the engine's lock. Live programs, tests under a
+ * TestClock and the simulation all run exactly this.
+ */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Layer from "effect/Layer"
+import type { StoreError } from "../domain/StoreError.js"
+import type { Downloads } from "../services/Downloads.js"
+import type { EngineLife } from "../services/EngineLife.js"
+import type { PartFile } from "../services/PartFile.js"
+import type { Store } from "../services/Store.js"
+import type { Supervisor } from "../services/Supervisor.js"
+import type { Wire } from "../services/Wire.js"
+import type { Database } from "./Database.js"
+import * as DownloadsLayer from "./Downloads.js"
+import * as HttpTransport from "./HttpTransport.js"
+import * as SqlStore from "./SqlStore.js"
+import * as SupervisorLayer from "./Supervisor.js"
+
+export const layer: Layer.Layer<
+  Downloads | Supervisor | Store,
+  StoreError,
+  SqlClient.SqlClient | Database | Wire | PartFile | EngineLife
+> = DownloadsLayer.layer.pipe(
+  Layer.provideMerge(SupervisorLayer.layer),
+  Layer.provideMerge(SqlStore.layer),
+  Layer.provide(HttpTransport.layer)
+)

@@ -1,0 +1,149 @@
+/**
+ * The transfer program: brings the missing bytes of one download into its part file over HTTP, above the two seams.
+ *
+ * It asks, judges and redirects as the pure rules say (`Identity`, `Redirect`), round by round until nothing is missing.
+ * The part file and what the row claims of it are PartSession's business; retries, verification of the whole and the final
+ * name are left to others.
+ *
+ * Tricky interleavings: the rounds race the watch, which checkpoints while a body streams and ends a silent one. When either
+ * side ends, the other is interrupted and awaited; then the writer is drained and a last checkpoint made, so that a
+ * pause or a cut wastes nothing.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type { Download } from "../domain/Download.js"
+import * as DownloadError from "../domain/DownloadError.js"
+import * as FileName from "../domain/FileName.js"
+import { single } from "../domain/Headers.js"
+import * as Identity from "../domain/Identity.js"
+import * as Redirect from "../domain/Redirect.js"
+import type { StoreError } from "../domain/StoreError.js"
+import { EngineOptions } from "../services/EngineOptions.js"
+import { PartFile } from "../services/PartFile.js"
+import { type Reporter, type Transferred, Transport } from "../services/Transport.js"
+import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
+import { boundedSink } from "./BoundedSink.js"
+import * as PartSession from "./PartSession.js"
+import { watch } from "./Watchdog.js"
+
+type Failures = DownloadError.DownloadError | StoreError
+
+/** How a round ended: all is there, ask for the rest, or the name is taken and the policy is to skip. */
+type Round = "complete" | "more" | { readonly skipped: string }
+
+type Body = Extract<Identity.Verdict, { readonly _tag: "Body" }>
+
+const make = Effect.gen(function* () {
+  const wire = yield* Wire
+  const disk = yield* PartFile
+  const { checkpointInterval } = yield* EngineOptions
+
+  /** One request, its redirects followed. */
+  const follow = (
+    download: Download,
+    headers: ReadonlyArray<readonly [string, string]>,
+    activity: Activity
+  ): Effect.Effect<{ readonly response: WireResponse; readonly url: URL }, Failures, Scope.Scope> =>
+    Effect.gen(function* () {
+      const original = new URL(download.url)
+      const given = Redacted.value(download.headers)
+      let url = original
+      for (let count = 0; ; count++) {
+        activity.phase = "connecting"
+        const response = yield* wire.request({
+          url: url.href,
+          headers: [...Redirect.headersFor(original, url, given), ...headers],
+          activity
+        })
+        if (!Redirect.isRedirect(response.status)) return { response, url }
+        yield* response.discard
+        url = yield* Redirect.next(url, single(response.headers, "location"), count)
+      }
+    })
+
+  const receive = (session: PartSession.PartSession, response: WireResponse, body: Body) =>
+    Effect.gen(function* () {
+      const writer = session.write(body.total)
+      yield* response.pipe(boundedSink(writer, body.bodyLength))
+      const received = yield* session.settle
+      const fault = Identity.bodyFault(body.bodyLength, received)
+      if (fault !== undefined) return yield* fault
+      if (body.total === undefined || session.held.bytes === body.total) return "complete"
+      // a 206 may be shorter than what was asked for (RFC 9110 section 15.3.7): ask for the rest
+      if (received > 0) return "more"
+      return yield* DownloadError.make("ProtocolViolation", "the server sent an empty part")
+    })
+
+  const transfer = (download: Download, reporter: Reporter) =>
+    Effect.gen(function* () {
+      const session = yield* PartSession.open(disk, download, reporter)
+      const activity: Activity = { phase: "connecting", bytes: 0, held: false }
+      /** What is held could not be continued: ask for all of it. */
+      let distrusted = false
+
+      const round: Effect.Effect<Round, Failures, Scope.Scope> = Effect.gen(function* () {
+        const held = distrusted ? Identity.nothing : session.held
+        const asked = Identity.ask(held)
+        const { response, url } = yield* follow(download, asked.headers, activity)
+        const now = yield* Clock.currentTimeMillis
+        const verdict = Identity.judge(held, asked, response.status, response.headers, now)
+        if (verdict._tag === "Failed") {
+          yield* response.discard
+          return yield* verdict.error
+        }
+        if (verdict._tag === "AskAgainFromZero") {
+          yield* response.discard
+          yield* Effect.logInfo(`starting again from 0: ${verdict.why}`)
+          distrusted = true
+          return "more"
+        }
+        if (verdict.start === 0) {
+          if (verdict.restart !== undefined)
+            yield* Effect.logInfo(`starting again from 0: ${verdict.restart}`)
+          const skipped = yield* session.begin({
+            proposedName: () => FileName.propose(single(response.headers, "content-disposition"), url.href),
+            total: verdict.total,
+            validator: verdict.validator
+          })
+          if (Option.isSome(skipped)) return { skipped: skipped.value }
+          distrusted = false
+        }
+        reporter.gauge.state = "downloading"
+        return yield* receive(session, response, verdict)
+      })
+
+      const rounds: Effect.Effect<Transferred, Failures> = Effect.gen(function* () {
+        const whole = session.part !== undefined && session.held.bytes === session.held.total
+        let result: Round = whole ? "complete" : "more"
+        while (result === "more") result = yield* Effect.scoped(round)
+        if (result !== "complete") return { _tag: "Skipped", filename: result.skipped }
+        const { handle, name } = session.part!
+        return {
+          _tag: "Fetched",
+          part: handle,
+          partName: name,
+          filename: session.filename!,
+          size: session.held.bytes
+        }
+      })
+
+      const { stallTimeout, timeout } = download.options
+      const guard = watch({
+        activity,
+        timeout,
+        stallTimeout,
+        interval: checkpointInterval,
+        onTick: session.record
+      })
+      return yield* Effect.raceFirst(rounds, guard).pipe(Effect.onError(() => session.keep))
+    })
+
+  return Transport.of({ transfer })
+})
+
+/** Needs the two seams. */
+export const layer: Layer.Layer<Transport, never, Wire | PartFile> = Layer.effect(Transport, make)

@@ -1,0 +1,116 @@
+/**
+ * The disk seam over node:fs. Each operation is one system call or close to it (creating a file is open and fstat),
+ * runs on libuv's threads, and reports every error as a `FileError`. The order of operations is decided above.
+ *
+ * Tricky interleavings: every operation is uninterruptible (see NodeHandle). Concurrent syncs of one directory share a
+ * system call, but never one that had already begun when the caller came: it need not cover what the caller did before.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as fs from "node:fs"
+import { dirname } from "node:path"
+import { FileError } from "../domain/FileError.js"
+import type { Shape } from "../services/PartFile.js"
+import { PartFile } from "../services/PartFile.js"
+import { type Callback, call, type Failure, open, toFacts } from "./NodeHandle.js"
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, W_OK, X_OK } = fs.constants
+
+/** Says what a system code means where that depends on the operation. */
+const meaning = (reason: FileError["reason"], ...codes: ReadonlyArray<string>) =>
+  Effect.mapError((error: FileError) =>
+    hasCode(...codes)(error)
+      ? new FileError({ reason, operation: error.operation, path: error.path, code: error.code })
+      : error
+  )
+
+const hasCode =
+  (...codes: ReadonlyArray<string>) =>
+  (error: FileError): boolean =>
+    error.code !== undefined && codes.includes(error.code)
+
+/** fsync of a directory. Some file systems have no such operation: then there is nothing more that could be done. */
+const fsyncDirectory = (path: string, done: (error: Failure) => void): void =>
+  fs.open(path, O_RDONLY | O_DIRECTORY, (error, fd) => {
+    if (error) return done(error)
+    fs.fsync(fd, (error) =>
+      fs.close(fd, () => done(error?.code === "EINVAL" || error?.code === "ENOTSUP" ? null : error))
+    )
+  })
+
+/** Rounds of syncs, by directory: see the header. */
+class DirectorySyncs {
+  private readonly nextRound = new Map<string, Array<(error: Failure) => void>>()
+
+  readonly run = (path: string, done: (error: Failure) => void): void => {
+    const waiting = this.nextRound.get(path)
+    if (waiting === undefined) this.round(path, [done])
+    else waiting.push(done)
+  }
+
+  private round(path: string, callers: ReadonlyArray<(error: Failure) => void>): void {
+    const next: Array<(error: Failure) => void> = []
+    this.nextRound.set(path, next)
+    fsyncDirectory(path, (error) => {
+      if (next.length === 0) this.nextRound.delete(path)
+      else this.round(path, next)
+      for (const done of callers) done(error)
+    })
+  }
+}
+
+const stat = (path: string) => call("use", path, (done: Callback<fs.Stats>) => fs.stat(path, done))
+
+const make = (): Shape => {
+  const directories = new DirectorySyncs()
+
+  const syncDirectory: Shape["syncDirectory"] = (path) =>
+    call("sync", path, (done: Callback<void>) => directories.run(path, (error) => done(error)))
+
+  const makeDirectory = (path: string) =>
+    call("make", path, (done: Callback<void>) => fs.mkdir(path, done)).pipe(
+      Effect.zipRight(syncDirectory(dirname(path))),
+      // made by someone else meanwhile, or a symbolic link that leads nowhere: the next look tells
+      Effect.catchIf(hasCode("EEXIST"), () => Effect.void)
+    )
+
+  return {
+    create: (path) => open("create", path, O_CREAT | O_EXCL),
+    open: (path) =>
+      open("open", path, 0).pipe(
+        Effect.asSome,
+        // a socket, or a device without a driver
+        meaning("NotAFile", "ENXIO"),
+        Effect.catchIf(hasCode("ENOENT"), () => Effect.succeedNone)
+      ),
+    facts: (path) =>
+      call("look at", path, (done: Callback<fs.BigIntStats>) => fs.lstat(path, { bigint: true }, done)).pipe(
+        Effect.map((stats) => Option.some(toFacts(stats))),
+        Effect.catchIf(hasCode("ENOENT"), () => Effect.succeedNone)
+      ),
+    link: (from, to) =>
+      call("link", to, (done: Callback<void>) => fs.link(from, to, done)).pipe(
+        // EPERM is Linux's answer on FAT and on some network file systems, ENOSYS that of some in user space
+        meaning("NoHardLinks", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS")
+      ),
+    rename: (from, to) => call("rename to", to, (done: Callback<void>) => fs.rename(from, to, done)),
+    remove: (path) =>
+      call("remove", path, (done: Callback<void>) => fs.unlink(path, done)).pipe(
+        Effect.catchIf(hasCode("ENOENT"), () => Effect.void)
+      ),
+    syncDirectory,
+    ensureDirectory: (path) =>
+      Effect.gen(function* () {
+        const found = yield* stat(path).pipe(
+          Effect.catchIf(hasCode("ENOENT"), () => Effect.zipRight(makeDirectory(path), stat(path)))
+        )
+        if (!found.isDirectory())
+          return yield* new FileError({ reason: "NotADirectory", operation: "use", path })
+        return yield* call("write to", path, (done: Callback<void>) => fs.access(path, W_OK | X_OK, done))
+      }).pipe(Effect.uninterruptible)
+  }
+}
+
+/** node:fs. */
+export const layer: Layer.Layer<PartFile> = Layer.sync(PartFile, make)

@@ -1,0 +1,207 @@
+/**
+ * Giving a finished file its final name, by one atomic step, durably, without ever replacing a file that is not ours
+ * (PROMISES B1, B5, B6); and cleaning up parts.
+ *
+ * | step | durable after it | a restart concludes (Publication.conclude) |
+ * |---|---|---|
+ * | all bytes verified | the last checkpoint | resumes from the checkpoint |
+ * | fdatasync(part) | all bytes | the same: the row does not know yet |
+ * | commit `publishing` (name, inode, size, mtime) | the intent | Publish: the part is whole and ours, goes on with link |
+ * | link(part, final) | both names, or only the part's (directory not synced) | Published with a leftover, or Publish |
+ * | unlink(part) | any of the names, at least one of them | Published, or Publish |
+ * | fsync(directory) | the final name | Published |
+ * | commit `completed` | everything | nothing to do |
+ *
+ * `link` fails where the name is taken; `rename` would silently replace it and is used for `overwrite` only. Where
+ * the file system has no hard links (FAT, some network mounts), the name is first reserved with an empty file
+ * created exclusively and then replaced by `rename`: a reader may see an empty file for an instant there, but nothing of
+ * anyone's is overwritten; a crash in between leaves the empty file, which then counts as a stranger's.
+ *
+ * Tricky interleavings: someone may create the final name between any two steps; then `link` says so and the next
+ * candidate is committed before it is tried, so that a restart always knows which name may be ours.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as path from "node:path"
+import type { Download, FinalRecord } from "../domain/Download.js"
+import * as DownloadError from "../domain/DownloadError.js"
+import { sameFile } from "../domain/FileFacts.js"
+import type { FileError } from "../domain/FileError.js"
+import * as FileName from "../domain/FileName.js"
+import { Publishing, Succeeded } from "../domain/Message.js"
+import { conclude, type Conclusion } from "../domain/Publication.js"
+import type { StoreError } from "../domain/StoreError.js"
+import type { Shape as Disk, Handle } from "../services/PartFile.js"
+import type { Reporter } from "../services/Transport.js"
+
+/** More files of one name than this in one directory, and the download fails rather than searching on. */
+const maxCandidates = 10_000
+
+type Failures = DownloadError.DownloadError | StoreError
+
+/** A whole, verified part. */
+export interface Finished {
+  readonly part: Handle
+  readonly partName: string
+  readonly filename: string
+  readonly size: number
+}
+
+const fileFailure = <A, R>(effect: Effect.Effect<A, FileError, R>) =>
+  Effect.mapError(effect, DownloadError.fromFile)
+
+export const make = (disk: Disk) => {
+  /** Brings a whole part under its final name and the row to `completed`. */
+  const publish = (
+    download: Download,
+    finished: Finished,
+    reporter: Reporter
+  ): Effect.Effect<Download, Failures> =>
+    Effect.gen(function* () {
+      reporter.gauge.state = "publishing"
+      const { part, size } = finished
+      const before = yield* fileFailure(part.facts)
+      // bytes beyond the end can be there from an earlier, longer try
+      if (before.size > size) yield* fileFailure(part.truncate(size))
+      yield* fileFailure(part.sync)
+      const { dev, ino, mtime, size: length } = yield* fileFailure(part.facts)
+      if (length !== size) {
+        return yield* DownloadError.make("DiskFailed", `the part file has ${length} bytes instead of ${size}`)
+      }
+      const record: FinalRecord = { name: finished.filename, dev, ino, size, mtime }
+      yield* reporter.tell(Publishing({ record }))
+      return yield* name(download, finished.partName, record, reporter)
+    })
+
+  /** From the committed intent on. */
+  const name = (
+    download: Download,
+    partName: string,
+    intended: FinalRecord,
+    reporter: Reporter
+  ): Effect.Effect<Download, Failures> =>
+    Effect.gen(function* () {
+      const { directory, options } = download
+      const part = path.join(directory, partName)
+      let record = intended
+      for (
+        let n = 0;
+        !(yield* take(part, path.join(directory, record.name), options.onConflict === "overwrite"));
+      ) {
+        const final = path.join(directory, record.name)
+        if (options.onConflict === "fail" || options.onConflict === "overwrite") {
+          return yield* DownloadError.make("DestinationExists", `${final} is already there`)
+        }
+        if (options.onConflict === "skip") return yield* skip(download, partName, record.name, reporter)
+        if (download.output !== null && (yield* isDirectory(final))) {
+          return yield* DownloadError.make("DestinationUnusable", `${final} is a directory`)
+        }
+        ;[record, n] = yield* freeName(directory, intended, n + 1)
+        yield* reporter.tell(Publishing({ record }))
+      }
+      yield* fileFailure(disk.remove(part))
+      yield* fileFailure(disk.syncDirectory(directory))
+      return yield* reporter.tell(Succeeded({ outcome: "fetched", record }))
+    }).pipe(Effect.uninterruptible)
+
+  /** False if the name is taken. */
+  const take = (
+    part: string,
+    final: string,
+    overwrite: boolean
+  ): Effect.Effect<boolean, DownloadError.DownloadError> =>
+    (overwrite
+      ? disk.rename(part, final)
+      : disk.link(part, final).pipe(
+          Effect.catchIf(
+            (error) => error.reason === "NoHardLinks",
+            () => Effect.scoped(disk.create(final)).pipe(Effect.zipRight(disk.rename(part, final)))
+          )
+        )
+    ).pipe(
+      Effect.as(true),
+      Effect.catchIf(
+        (error) => error.reason === "Exists" && !overwrite,
+        () => Effect.succeed(false)
+      ),
+      fileFailure
+    )
+
+  const isDirectory = (file: string) =>
+    fileFailure(disk.facts(file)).pipe(Effect.map(Option.exists((facts) => facts.kind === "directory")))
+
+  /** The first of `name (n).ext`, from n on, that nothing has. */
+  const freeName = (directory: string, intended: FinalRecord, from: number) =>
+    Effect.gen(function* () {
+      for (let n = from; n <= maxCandidates; n++) {
+        const candidate = FileName.numbered(intended.name, n)
+        const taken = yield* fileFailure(disk.facts(path.join(directory, candidate)))
+        if (Option.isNone(taken)) return [{ ...intended, name: candidate }, n] as const
+      }
+      return yield* DownloadError.make(
+        "DestinationExists",
+        `${intended.name} and ${maxCandidates} numbered names are taken`
+      )
+    })
+
+  /** The name appeared while the bytes came; the policy is to leave it alone. */
+  const skip = (download: Download, partName: string, filename: string, reporter: Reporter) =>
+    Effect.zipRight(
+      fileFailure(disk.remove(path.join(download.directory, partName))),
+      skipped(download, filename, reporter)
+    )
+
+  /** Completes a download whose name is taken, with the file that is there. */
+  const skipped = (
+    download: Download,
+    filename: string,
+    reporter: Reporter
+  ): Effect.Effect<Download, Failures> =>
+    Effect.gen(function* () {
+      const facts = yield* fileFailure(disk.facts(path.join(download.directory, filename)))
+      const { dev, ino, mtime, size } = Option.getOrElse(facts, () => ({
+        dev: "0",
+        ino: "0",
+        mtime: "0",
+        size: 0
+      }))
+      return yield* reporter.tell(
+        Succeeded({ outcome: "skipped", record: { name: filename, dev, ino, size, mtime } })
+      )
+    })
+
+  /** After a restart with a committed intent: what the disk says has happened. */
+  const recall = (download: Download, record: FinalRecord): Effect.Effect<Conclusion, Failures> =>
+    Effect.gen(function* () {
+      const at = (file: string) =>
+        Effect.map(fileFailure(disk.facts(path.join(download.directory, file))), Option.getOrUndefined)
+      const part = download.part === null ? undefined : yield* at(download.part.name)
+      return conclude(record, part, yield* at(record.name))
+    })
+
+  /** Goes on from where a crash left a publication; undefined if the file has to be fetched again. */
+  const resume = (download: Download, reporter: Reporter): Effect.Effect<Download | undefined, Failures> =>
+    Effect.gen(function* () {
+      if (download.publishing === null || download.part === null) return undefined
+      const conclusion = yield* recall(download, download.publishing)
+      if (conclusion._tag === "Lost") return undefined
+      if (conclusion._tag === "Publish")
+        return yield* name(download, download.part.name, conclusion.record, reporter)
+      if (conclusion.leftover)
+        yield* fileFailure(disk.remove(path.join(download.directory, download.part.name)))
+      yield* fileFailure(disk.syncDirectory(download.directory))
+      return yield* reporter.tell(Succeeded({ outcome: "fetched", record: conclusion.record }))
+    })
+
+  /** Removes the part file of a cancelled download, if it is the one we made. */
+  const discard = (download: Download): Effect.Effect<void, FileError> =>
+    Effect.gen(function* () {
+      const { part } = download
+      if (part === null) return
+      const file = path.join(download.directory, part.name)
+      const facts = yield* disk.facts(file)
+      if (Option.isSome(facts) && sameFile(facts.value, part)) yield* disk.remove(file)
+    })
+
+  return { discard, publish, resume, skipped }
+}

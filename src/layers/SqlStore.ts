@@ -1,0 +1,251 @@
+/**
+ * The store actor: the single writer of download state.
+ *
+ * Everything that reads or changes state is a job in one bounded mailbox. The actor takes all that has gathered, runs it in
+ * one immediate transaction (group commit), and only after the commit updates the Ref, answers the askers and
+ * publishes the changes: an answer is a promise that a crash can't break.
+ *
+ * | step | durable after it | after a crash here |
+ * |---|---|---|
+ * | job in the mailbox | nothing | the asker got no answer: as if never asked |
+ * | transaction begun, rows written | nothing | rolled back by SQLite |
+ * | COMMIT returned | the batch, all of it | the asker got no answer, the change stands: askers' messages are safe to repeat |
+ * | Ref updated, askers answered | the same | nothing to do |
+ *
+ * Tricky interleavings: from the take to the answers nothing can be interrupted, so an answer is never lost half-way; a
+ * job that is refused (wrong status, stale epoch) fails alone, an error of the database rolls all of them back and fails
+ * them all; no fiber is forked inside the transaction (it would inherit the connection).
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as HashMap from "effect/HashMap"
+import * as Layer from "effect/Layer"
+import * as Mailbox from "effect/Mailbox"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import * as Ref from "effect/Ref"
+import type { Download } from "../domain/Download.js"
+import { type DownloadId, toKey } from "../domain/DownloadId.js"
+import type { Message } from "../domain/Message.js"
+import { StoreError } from "../domain/StoreError.js"
+import { EngineLife } from "../services/EngineLife.js"
+import { type Counters, type Shape, Store } from "../services/Store.js"
+import { Database } from "./Database.js"
+import * as SqlRow from "./SqlRow.js"
+import { type Failures, StoreBatch } from "./StoreBatch.js"
+import * as StoreJobs from "./StoreJobs.js"
+
+/** What this process believes: the rows it is processing, and totals. */
+interface State {
+  readonly claimed: HashMap.HashMap<DownloadId, Download>
+  readonly counters: Counters
+}
+
+interface Job {
+  readonly run: (batch: StoreBatch) => Effect.Effect<unknown, Failures>
+  readonly done: Deferred.Deferred<unknown, StoreError>
+  /** The row it is about: a fenced row fails the job. */
+  readonly id: DownloadId | undefined
+}
+
+/** Jobs taken into one transaction at most, so that none takes long. */
+const batchSize = 512
+
+const refusals: ReadonlySet<StoreError["reason"]> = new Set<StoreError["reason"]>([
+  "Fenced",
+  "Refused",
+  "NotFound"
+])
+
+/** Errors that concern one job and leave the others standing. */
+const isRefusal = (error: Failures): error is StoreError =>
+  error._tag === "StoreError" && refusals.has(error.reason)
+
+const make = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const database = yield* Database
+  const { id: engine } = yield* EngineLife
+  const state = yield* Ref.make<State>({
+    claimed: HashMap.empty(),
+    counters: { enqueued: 0, completed: 0, failed: 0, cancelled: 0 }
+  })
+  const changes = yield* PubSub.sliding<Download>(4096)
+  const inbox = yield* Mailbox.make<Job>({ capacity: batchSize })
+
+  /** Who waits for the next change of a row. */
+  const listeners = new Map<DownloadId, Deferred.Deferred<void>>()
+
+  const commit = (jobs: ReadonlyArray<Job>) =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const { claimed } = yield* Ref.get(state)
+      const batch = new StoreBatch(sql, database.path, engine, now, HashMap.values(claimed))
+      const exits = yield* Effect.forEach(jobs, (job) =>
+        job.run(batch).pipe(
+          Effect.map(Exit.succeed),
+          Effect.catchIf(isRefusal, (error) => Effect.succeed(Exit.fail(error)))
+        )
+      )
+      yield* batch.flush
+      return { batch, exits }
+    }).pipe(database.transact)
+
+  const settle = (jobs: ReadonlyArray<Job>): Effect.Effect<void> =>
+    jobs.length === 0
+      ? Effect.void
+      : commit(jobs).pipe(
+          Effect.matchCauseEffect({
+            onFailure: (cause) =>
+              Effect.forEach(jobs, (job) => Deferred.failCause(job.done, cause), { discard: true }),
+            onSuccess: ({ batch, exits }) =>
+              Effect.gen(function* () {
+                yield* Ref.update(state, (before) => believe(before, batch, engine))
+                yield* PubSub.publishAll(changes, batch.changed.values())
+                for (const id of [...batch.changed.keys(), ...batch.fenced]) {
+                  const listener = listeners.get(id)
+                  if (listener === undefined) continue
+                  listeners.delete(id)
+                  yield* Deferred.succeed(listener, undefined)
+                }
+                yield* Effect.forEach(
+                  jobs,
+                  (job, i) =>
+                    job.id !== undefined && batch.fenced.has(job.id)
+                      ? Deferred.fail(
+                          job.done,
+                          new StoreError({ reason: "Fenced", path: database.path, detail: job.id })
+                        )
+                      : Deferred.done(job.done, exits[i]!),
+                  { discard: true }
+                )
+              })
+          }),
+          Effect.uninterruptible
+        )
+
+  const actor = yield* Effect.uninterruptibleMask((restore) =>
+    Effect.iterate(false, {
+      while: (ended) => !ended,
+      body: () =>
+        Effect.flatMap(restore(inbox.takeAll), ([jobs, ended]) =>
+          Effect.as(settle(Chunk.toReadonlyArray(jobs)), ended)
+        )
+    })
+  ).pipe(Effect.annotateLogs("module", "sluice/Store"), Effect.forkScoped, Effect.interruptible)
+
+  /** Puts a job into the inbox and succeeds with the wait for its answer. */
+  const submit = <A>(
+    run: (batch: StoreBatch) => Effect.Effect<A, Failures>,
+    id?: DownloadId
+  ): Effect.Effect<Effect.Effect<A, StoreError>, StoreError> =>
+    Effect.flatMap(Deferred.make<A, StoreError>(), (done) =>
+      // the job is the only one to complete `done`, with what `run` returned
+      Effect.flatMap(
+        inbox.offer({ run, done: done as Deferred.Deferred<unknown, StoreError>, id }),
+        (accepted) =>
+          accepted
+            ? Effect.succeed(Deferred.await(done))
+            : Effect.fail(new StoreError({ reason: "Stopped", path: database.path }))
+      )
+    )
+
+  const ask = <A>(run: (batch: StoreBatch) => Effect.Effect<A, Failures>, id?: DownloadId) =>
+    Effect.flatten(submit(run, id))
+
+  const read = <A>(query: Effect.Effect<A, Failures>): Effect.Effect<A, StoreError> =>
+    query.pipe(
+      Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
+      Effect.withTracerEnabled(false)
+    )
+
+  const decode = SqlRow.decode(database.path)
+  const select = (condition: string, parameters: ReadonlyArray<unknown>) =>
+    read(
+      Effect.flatMap(sql.unsafe(`SELECT ${SqlRow.columns} FROM downloads ${condition}`, parameters), (rows) =>
+        Effect.forEach(rows, decode)
+      )
+    )
+
+  const apply = (id: DownloadId, message: Message) => (batch: StoreBatch) =>
+    Effect.flatMap(batch.load(id), (download) => batch.apply(download, message))
+
+  const jobs = StoreJobs.make({ sql, engine })
+
+  const shape: Shape = {
+    enqueue: Effect.fn("Store.enqueue")((requests, options) => ask(jobs.enqueue(requests, options.own))),
+    claim: ({ adopt, limit }) => ask(jobs.claim(limit, adopt)),
+    tell: (id, message) => ask(apply(id, message), id),
+    note: (id, message) => submit(apply(id, message), id),
+    get: (id) => Effect.map(select("WHERE id = ?", [toKey(id)]), (rows) => Option.fromNullable(rows[0])),
+    list: ({ limit = 1000, status }) =>
+      status === undefined
+        ? select("ORDER BY id LIMIT ?", [limit])
+        : select("WHERE status IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?", [
+            JSON.stringify(status),
+            limit
+          ]),
+    nextDue: ({ adopt }) => read(jobs.nextDue(adopt)),
+    anyLeft: ({ adopt }) => read(jobs.anyLeft(adopt)),
+    otherOwners: read(jobs.otherOwners),
+    disown: (owner) => repeatUntilEmpty(ask(jobs.disown(owner))),
+    adopt: (id) => ask(jobs.adopt(id), id),
+    release: Effect.asVoid(repeatUntilEmpty(ask(jobs.disown(engine)))),
+    externalVersion: read(
+      Effect.map(sql<{ data_version: number }>`PRAGMA data_version`, (rows) => rows[0]!.data_version)
+    ),
+    nextChange: (id) =>
+      Effect.sync(() => {
+        const known = listeners.get(id)
+        if (known !== undefined) return Deferred.await(known)
+        const fresh = Deferred.unsafeMake<void>(FiberId.none)
+        listeners.set(id, fresh)
+        return Deferred.await(fresh)
+      }),
+    changes,
+    counters: Effect.map(Ref.get(state), ({ counters }) => counters)
+  }
+  yield* ask(jobs.register)
+  // what is in the inbox is still committed; then the actor ends by itself
+  yield* Effect.addFinalizer(() =>
+    inbox.end.pipe(Effect.zipRight(Fiber.await(actor)), Effect.zipRight(PubSub.shutdown(changes)))
+  )
+  return shape
+})
+
+/** Rows leave a departed engine a thousand at a time, so that no transaction is long. */
+const repeatUntilEmpty = (
+  step: Effect.Effect<{ readonly rows: ReadonlyArray<Download>; readonly more: boolean }, StoreError>
+): Effect.Effect<ReadonlyArray<Download>, StoreError> =>
+  Effect.iterate(
+    { rows: [] as ReadonlyArray<Download>, more: true },
+    {
+      while: ({ more }) => more,
+      body: ({ rows }) => Effect.map(step, (next) => ({ rows: [...rows, ...next.rows], more: next.more }))
+    }
+  ).pipe(Effect.map(({ rows }) => rows))
+
+const believe = (before: State, batch: StoreBatch, engine: Download["owner"]): State => {
+  let claimed = before.claimed
+  const counters = { ...before.counters, enqueued: before.counters.enqueued + batch.inserted }
+  for (const id of batch.fenced) claimed = HashMap.remove(claimed, id)
+  for (const [id, download] of batch.changed) {
+    claimed =
+      download.status === "processing" && download.owner === engine
+        ? HashMap.set(claimed, id, download)
+        : HashMap.remove(claimed, id)
+    if (download.status === "completed" || download.status === "failed" || download.status === "cancelled") {
+      counters[download.status] += 1
+    }
+  }
+  return { claimed, counters }
+}
+
+/** Needs an open database and this engine's id. */
+export const layer: Layer.Layer<Store, StoreError, SqlClient.SqlClient | Database | EngineLife> =
+  Layer.scoped(Store, make)

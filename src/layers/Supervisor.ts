@@ -1,0 +1,192 @@
+/**
+ * Who downloads, how many, and how they stop.
+ *
+ * Two fibers: the feeder takes permits and claims exactly as many rows in SQL; the dispatcher takes claimed rows from the
+ * bounded queue and runs one fiber each in a FiberMap. The row is the truth, the queue is only the hand-over: whatever is
+ * lost with it is still claimed by this engine, and given back when it stops or dies.
+ *
+ * Tricky interleavings: a permit is taken before the claim and released by the worker's own finaliser, so none is lost or
+ * doubled; the feeder is the only taker and the dispatcher the only caller of `run`; a download that is interrupted
+ * while it still sits in the queue is remembered and never starts; intent is committed before the interruption,
+ * so the worker's ending finds it in the row. A defect in a worker is its download's failure; a failure of the store is the
+ * engine's.
+ *
+ * Stopping: feeder and dispatcher first, then all workers at once within a bound (what is left then is named), then every
+ * row is given up. The fibers live in a scope of their own, so that a worker that does not end can't hold up the rest.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberMap from "effect/FiberMap"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import type { Download } from "../domain/Download.js"
+import type { DownloadId } from "../domain/DownloadId.js"
+import type { StoreError } from "../domain/StoreError.js"
+import { EngineLife } from "../services/EngineLife.js"
+import { EngineOptions } from "../services/EngineOptions.js"
+import { PartFile } from "../services/PartFile.js"
+import { Store } from "../services/Store.js"
+import { Supervisor } from "../services/Supervisor.js"
+import { type Gauge, Transport } from "../services/Transport.js"
+import * as Worker from "./Worker.js"
+
+/** A claimed download: queued or running. */
+interface Claim {
+  readonly gauge: Gauge
+  readonly ended: Deferred.Deferred<void>
+  halted: boolean
+}
+
+/** How often a queue runner looks for rows of engines that died meanwhile, in milliseconds. */
+const sweepInterval = 2000
+
+const make = Effect.gen(function* () {
+  const store = yield* Store
+  const disk = yield* PartFile
+  const transport = yield* Transport
+  const life = yield* EngineLife
+  const options = yield* EngineOptions
+  const { adopt, concurrency, pollInterval, shutdownTimeout } = options
+  const worker = Worker.make({ store, disk, transport, options })
+
+  const permits = yield* Effect.makeSemaphore(concurrency)
+  const queue = yield* Queue.bounded<Download>(concurrency)
+  const doorbell = yield* Queue.sliding<void>(1)
+  const failure = yield* Deferred.make<never, StoreError>()
+  const claims = new Map<DownloadId, Claim>()
+  const scope = yield* Scope.make()
+  const fibers = yield* Scope.extend(FiberMap.make<DownloadId, void>(), scope)
+
+  const ring = Queue.offer(doorbell, undefined)
+
+  /** Takes over what dead engines have left behind. */
+  const sweep = Effect.gen(function* () {
+    for (const owner of yield* store.otherOwners) {
+      if (yield* life.isAlive(owner)) continue
+      const rows = yield* store.disown(owner)
+      yield* Effect.forEach(
+        rows.filter((row) => row.status === "cancelled"),
+        (row) => Effect.ignoreLogged(worker.discard(row)),
+        { discard: true }
+      )
+    }
+  })
+
+  const run = (download: Download, claim: Claim): Effect.Effect<void> =>
+    worker
+      .run(download, claim.gauge, () => claim.halted)
+      .pipe(
+        Effect.interruptible,
+        Effect.catchAll((error) =>
+          error.reason === "Fenced" || error.reason === "Stopped"
+            ? Effect.logInfo(`${download.id} is left to another engine: ${error.message}`)
+            : Effect.asVoid(Deferred.fail(failure, error))
+        ),
+        Effect.ensuring(
+          Effect.suspend(() => {
+            claims.delete(download.id)
+            return Effect.zipRight(
+              permits.release(1),
+              Effect.zipRight(Deferred.succeed(claim.ended, undefined), ring)
+            )
+          })
+        )
+      )
+
+  // a worker's fiber is started uninterruptible, so that its finaliser is in place before an interruption can reach it
+  const dispatch = Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(Queue.take(queue)), (download) => {
+      const claim = claims.get(download.id)
+      return claim === undefined
+        ? Effect.void
+        : FiberMap.run(fibers, download.id, run(download, claim), { onlyIfMissing: true })
+    })
+  ).pipe(Effect.forever)
+
+  /** Claims as many rows as there are permits; false if there was nothing to claim. */
+  const feed = Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      yield* restore(permits.take(1))
+      // nobody else takes permits, so all that no claim holds are free, or will be in an instant
+      const limit = Math.max(1, concurrency - claims.size)
+      yield* permits.take(limit - 1)
+      const rows = yield* store.claim({ limit, adopt }).pipe(Effect.onError(() => permits.release(limit)))
+      yield* permits.release(limit - rows.length)
+      for (const download of rows) {
+        claims.set(download.id, {
+          gauge: { received: download.checkpoint, total: download.total ?? undefined, state: "connecting" },
+          ended: yield* Deferred.make<void>(),
+          halted: false
+        })
+      }
+      yield* Queue.offerAll(queue, rows)
+      return rows.length > 0
+    })
+  )
+
+  /** Waits until there may be something to claim. */
+  const idle = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const due = yield* store.nextDue({ adopt })
+    const wakes: Array<Effect.Effect<void, StoreError>> = [Queue.take(doorbell)]
+    if (Option.isSome(due)) wakes.push(Effect.sleep(Math.max(0, due.value - now)))
+    if (adopt) {
+      const version = yield* store.externalVersion
+      const changed = Effect.zipRight(Effect.sleep(pollInterval), store.externalVersion)
+      wakes.push(Effect.asVoid(Effect.repeat(changed, { while: (current) => current === version })))
+      wakes.push(Effect.zipRight(Effect.sleep(sweepInterval), sweep))
+    }
+    yield* Effect.raceAll(wakes)
+  })
+
+  const feeder = Effect.forever(Effect.flatMap(feed, (fed) => (fed ? Effect.void : idle))).pipe(
+    Effect.catchAll((error) => Deferred.fail(failure, error))
+  )
+
+  yield* sweep
+
+  yield* Effect.addFinalizer(() =>
+    Scope.close(scope, Exit.void).pipe(
+      Effect.disconnect,
+      Effect.timeoutOption(Duration.millis(shutdownTimeout)),
+      Effect.flatMap(
+        Option.match({
+          onNone: () =>
+            Effect.logError(`did not stop within ${shutdownTimeout} ms: ${[...claims.keys()].join(", ")}`),
+          onSome: () => Effect.void
+        })
+      ),
+      Effect.zipRight(Effect.ignoreLogged(store.release))
+    )
+  )
+  yield* Effect.annotateLogs(dispatch, "module", "sluice/Supervisor").pipe(
+    Effect.forkScoped,
+    Effect.interruptible
+  )
+  yield* Effect.annotateLogs(feeder, "module", "sluice/Supervisor").pipe(
+    Effect.forkScoped,
+    Effect.interruptible
+  )
+
+  return Supervisor.of({
+    ring: Effect.asVoid(ring),
+    interrupt: (id) =>
+      Effect.suspend(() => {
+        const claim = claims.get(id)
+        if (claim === undefined) return Effect.void
+        claim.halted = true
+        return Effect.zipRight(FiberMap.remove(fibers, id), Deferred.await(claim.ended))
+      }),
+    active: Effect.sync(() => [...claims].map(([id, { gauge }]) => ({ id, gauge }))),
+    failure: Deferred.await(failure)
+  })
+})
+
+/** Starts working at once. */
+export const layer: Layer.Layer<Supervisor, StoreError, Store | PartFile | Transport | EngineLife> =
+  Layer.scoped(Supervisor, make)

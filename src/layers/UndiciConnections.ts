@@ -1,0 +1,209 @@
+/**
+ * Connections of the live Wire: one undici Client, which is one socket, for one exchange at a time; afterwards kept
+ * for the next exchange with the same origin. How many are used at once is the engine's business.
+ *
+ * Why not undici's Agent: an exchange must be able to end a connection that is still being made, to
+ * insist on a new one after a stale one, and to hold the socket back without undici's `pause`. When a connection ends while
+ * undici's parser is paused, undici 7 throws from a socket event, which ends the process, or loses the rest of a body
+ * that has arrived completely. So the parser is never paused; instead `read` of the socket returns nothing while
+ * held, node stops reading when the socket's buffer is full (64 KiB), and TCP slows the server down.
+ *
+ * Tricky interleavings: a server may close an idle connection while a request is on its way; the exchange is told that
+ * its connection was `reused` so that it can tell this from a server that hangs up. A connection is given back from
+ * within undici's parser, so letting go of a hold there must not read: undici does that itself right after.
+ */
+import { Socket } from "node:net"
+import type { Client, Dispatcher, buildConnector } from "undici"
+import connect from "undici/lib/core/connect.js"
+import UndiciClient from "undici/lib/dispatcher/client.js"
+import type { Resolver } from "./Resolver.js"
+import { codeOf, resetCode } from "./UndiciError.js"
+
+/** A connection while one exchange uses it. */
+export interface Lease {
+  /** The server may have closed it meanwhile: it was idle, or nothing is known about it. */
+  readonly reused: boolean
+  /** Sends the request, now or as soon as the connection is made. */
+  readonly dispatch: (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) => void
+  /** Holds the server back; up to a socket's buffer may still be delivered. */
+  readonly hold: (controller: Dispatcher.DispatchController) => void
+  readonly resume: (controller: Dispatcher.DispatchController) => void
+  /** The exchange has ended as it should: the connection may be used again. */
+  readonly release: () => void
+  /** Ends the exchange and the connection at once, also when it is still being made. */
+  readonly destroy: (controller: Dispatcher.DispatchController | undefined) => void
+}
+
+/** Where leases come from. `fresh` asks for a connection that has not been used. */
+export type Connections = (origin: string, fresh: boolean) => Lease
+
+/** Idle connections kept, of all origins together. */
+const maxIdle = 64
+
+export interface Settings {
+  readonly resolver: Resolver
+  /** Certificates to trust instead of the system's, as PEM. */
+  readonly ca?: string | undefined
+}
+
+const clientOptions = {
+  // all timeouts are the engine's
+  headersTimeout: 0,
+  bodyTimeout: 0,
+  keepAliveTimeout: 30_000,
+  keepAliveMaxTimeout: 120_000,
+  pipelining: 1,
+  maxHeaderSize: 64 * 1024
+} satisfies Client.Options
+
+/** A pool of the engine's own. Close it with `destroy`, which ends every connection at once and waits until they are gone. */
+export class ConnectionPool {
+  readonly #connector: buildConnector.connector
+  readonly #resolver: Resolver
+  readonly #all = new Set<Connection>()
+  /** Oldest first. */
+  readonly #idle: Array<Connection> = []
+  #closed = false
+
+  constructor({ ca, resolver }: Settings) {
+    this.#resolver = resolver
+    this.#connector = connect({
+      lookup: resolver.lookup,
+      autoSelectFamily: true,
+      allowH2: false,
+      timeout: 0,
+      ...(ca === undefined ? {} : { ca })
+    })
+  }
+
+  readonly lease: Connections = (origin, fresh) => {
+    // the one used last is the least likely to be stale
+    for (let at = fresh ? -1 : this.#idle.length - 1; at >= 0; at--) {
+      const idle = this.#idle[at]
+      if (idle?.origin !== origin) continue
+      this.#idle.splice(at, 1)
+      return idle
+    }
+    const connection = new Connection(origin, this.#connector, {
+      released: () => {
+        this.#idle.push(connection)
+        if (this.#idle.length > maxIdle) void this.#idle[0]?.destroy()
+      },
+      disconnected: () => {
+        if (this.#idle.includes(connection)) void connection.destroy()
+      },
+      unreachable: (hostname) => this.#resolver.forget(hostname),
+      destroyed: () => {
+        this.#all.delete(connection)
+        const at = this.#idle.indexOf(connection)
+        if (at !== -1) this.#idle.splice(at, 1)
+      }
+    })
+    if (this.#closed) void connection.destroy()
+    else this.#all.add(connection)
+    return connection
+  }
+
+  async destroy(): Promise<void> {
+    this.#closed = true
+    await Promise.all([...this.#all].map((connection) => connection.destroy()))
+  }
+}
+
+interface Events {
+  readonly released: () => void
+  readonly disconnected: () => void
+  readonly unreachable: (hostname: string) => void
+  readonly destroyed: () => void
+}
+
+class Connection implements Lease {
+  reused = false
+  readonly #client: Client
+  readonly #events: Events
+  #socket: Socket | undefined
+  #connecting = false
+  #held = false
+
+  constructor(
+    readonly origin: string,
+    connector: buildConnector.connector,
+    events: Events
+  ) {
+    this.#events = events
+    this.#client = new UndiciClient(origin, {
+      ...clientOptions,
+      connect: (options, callback) => {
+        this.#connecting = true
+        // undici's connector returns the socket, though its type does not say so
+        const socket: unknown = connector(options, (...outcome) => {
+          this.#connecting = false
+          if (outcome[0] !== null) events.unreachable(options.hostname)
+          callback(...outcome)
+        })
+        if (socket instanceof Socket) this.#adopt(socket)
+      }
+    })
+    this.#client.on("disconnect", events.disconnected)
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#client.dispatch(options, handler)
+  }
+
+  hold(): void {
+    this.#held = true
+  }
+
+  resume(): void {
+    if (!this.#held) return
+    this.#held = false
+    // not in this tick: the caller may be inside the parser of this or another connection
+    queueMicrotask(() => {
+      if (!this.#held) this.#socket?.emit("readable")
+    })
+  }
+
+  release(): void {
+    this.#held = false
+    this.reused = true
+    this.#events.released()
+  }
+
+  destroy(): Promise<void> {
+    this.#events.destroyed()
+    // undici would only notice once the connection is made
+    if (this.#connecting) this.#socket?.destroy()
+    return this.#client.destroy()
+  }
+
+  #adopt(socket: Socket): void {
+    this.#socket = socket
+    this.#held = false
+    const read = socket.read.bind(socket)
+    socket.read = (size) => (this.#held && size !== 0 ? null : read(size))
+    // runs before undici's own listener
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (codeOf(error) === "ECONNRESET") error.code = resetCode
+    })
+  }
+}
+
+/**
+ * Leases over a dispatcher of the caller's, who sees to its life, its timeouts and its limits. What its sockets do is not
+ * visible from here, so undici's own ways apply: see above for `pause`, and a reset ends a body without a length.
+ */
+export const leasesOf =
+  (dispatcher: Dispatcher): Connections =>
+  (origin) => ({
+    reused: true,
+    dispatch: (options, handler) => {
+      dispatcher.dispatch({ ...options, origin }, handler)
+    },
+    hold: (controller) => controller.pause(),
+    resume: (controller) => controller.resume(),
+    release: () => {},
+    destroy: (controller) => {
+      if (controller !== undefined && !controller.aborted) controller.abort(new Error("given up"))
+    }
+  })

@@ -1,0 +1,108 @@
+/**
+ * What undici, node:net and node:tls report, as DownloadErrors. Pure: a table over error codes and how far the exchange
+ * had come. Details name the host and the code, and nothing else of the request: an address may carry secrets.
+ */
+import type { DownloadError, Reason } from "../domain/DownloadError.js"
+import { make } from "../domain/DownloadError.js"
+import type { Phase } from "../services/Wire.js"
+
+/**
+ * What UndiciConnections renames ECONNRESET to. After the head of a response that closes its connection, undici takes
+ * a reset for a regular end; under a name that it does not know, a reset stays an error.
+ */
+export const resetCode = "ECONNABORTED"
+
+const resets: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", resetCode])
+
+/** OpenSSL's verdicts on certificates, and everything else that makes a TLS handshake fail. */
+const tls =
+  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_|UNABLE_TO_|ERROR_IN_)|SELF_SIGNED|^(EPROTO|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|OCSP_.*)$/
+
+/** Not HTTP/1.1. The parser's errors have no code of their own, only llhttp's reason in the message. */
+const malformed = (error: unknown): error is Error =>
+  error instanceof Error &&
+  (error.name === "HTTPParserError" || /^bad (response|upgrade)/.test(error.message))
+
+/** The code of an error; of several attempts to connect (RFC 8305), the one that says most. */
+export const codeOf = (error: unknown): string | undefined => {
+  if (error instanceof AggregateError) {
+    const codes = error.errors.map(codeOf)
+    return codes.find((code) => code === "ECONNREFUSED") ?? codes.find((code) => code !== undefined)
+  }
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined
+}
+
+/** Whether the connection died, as opposed to a message that is wrong or a peer that can't be reached. */
+export const isDeath = (error: unknown): boolean => {
+  const code = codeOf(error)
+  return code !== undefined && (resets.has(code) || (code === "UND_ERR_SOCKET" && !malformed(error)))
+}
+
+/** Fewer bytes than Content-Length, or no last chunk. */
+const endedEarly = (error: unknown): boolean =>
+  codeOf(error) === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH" ||
+  (malformed(error) && /\bEOF\b/.test(error.message))
+
+/** Reasons and what happened, for codes that mean the same at any time. `%` stands for the host. */
+const plain: Partial<Record<string, readonly [Reason, string]>> = {
+  ECONNREFUSED: ["ConnectionRefused", "% refused the connection"],
+  ENETUNREACH: ["Network", "% can't be reached: there is no route to its network"],
+  EHOSTUNREACH: ["Network", "% can't be reached: there is no route to it"],
+  UND_ERR_HEADERS_OVERFLOW: ["ProtocolViolation", "the head of the answer from % is too long"],
+  // undici takes some malformed heads for a wrong length
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ["ProtocolViolation", "the answer from % is not valid HTTP/1.1"],
+  UND_ERR_INVALID_ARG: ["InvalidUrl", "the request to % has an address or a header that can't be sent"],
+  UND_ERR_NOT_SUPPORTED: ["InvalidUrl", "the request to % has a header that can't be sent"],
+  // a dispatcher of the caller's may have timeouts of its own
+  UND_ERR_CONNECT_TIMEOUT: ["ConnectTimeout", "% did not accept the connection in time"],
+  UND_ERR_HEADERS_TIMEOUT: ["HeadersTimeout", "% did not answer in time"],
+  UND_ERR_BODY_TIMEOUT: ["Stalled", "no byte came from % for too long"]
+}
+
+/** `host` is the name (and port) that the request was for, `phase` how far the exchange had come. */
+export const toDownloadError = (error: unknown, host: string, phase: Phase): DownloadError => {
+  const code = codeOf(error)
+  const body = phase === "body"
+  if (body && endedEarly(error)) {
+    return make("Truncated", `${host} closed the connection before the body was complete`)
+  }
+  if (malformed(error)) {
+    return make(
+      "ProtocolViolation",
+      `the answer from ${host} is not valid HTTP/1.1: ${error.message.slice(0, 200)}`
+    )
+  }
+  if (code === undefined) {
+    const text = error instanceof Error ? error.message : String(error)
+    return make("Network", `the exchange with ${host} failed: ${text.slice(0, 200)}`)
+  }
+  if (isDeath(error)) return death(code, host, phase)
+  if (/^(ENOTFOUND|ENODATA|ESERVFAIL|EAI_.*)$/.test(code)) {
+    return make("DnsFailed", `the host name ${host} could not be resolved (${code})`)
+  }
+  if (tls.test(code)) {
+    return body
+      ? make("ConnectionReset", `the secure connection to ${host} broke during the body (${code})`)
+      : make("TlsFailed", `no secure connection to ${host} could be made (${code})`)
+  }
+  if (code === "ETIMEDOUT") {
+    return phase === "connecting"
+      ? make("ConnectTimeout", `${host} did not accept the connection in time`)
+      : make("Network", `${host} does not react any more`)
+  }
+  const [reason, text] = plain[code] ?? ["Network", `the exchange with % failed (${code})`]
+  return make(reason, text.replace("%", host))
+}
+
+const death = (code: string, host: string, phase: Phase): DownloadError => {
+  switch (phase) {
+    case "connecting":
+      return make("ConnectionReset", `the connection to ${host} was closed while it was being made`)
+    case "awaiting-head":
+      return make("ConnectionReset", `${host} closed the connection before it answered`)
+    case "body":
+      return resets.has(code)
+        ? make("ConnectionReset", `the connection to ${host} was reset during the body`)
+        : make("Truncated", `${host} closed the connection before the body was complete`)
+  }
+}

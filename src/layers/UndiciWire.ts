@@ -1,0 +1,261 @@
+/**
+ * The live Wire: undici's dispatch handlers turned into one Effect for the head and one for the body of a response.
+ *
+ * It moves bytes and maps errors. It leaves timeouts, redirects, retries and every judgement to the transfer program;
+ * connections to UndiciConnections.
+ *
+ * Tricky interleavings: body bytes may come with the head, before anybody has called `pipe`, and a few more
+ * after the sink has asked to hold: they wait in a backlog of at most a socket's buffer. The body may even end, and
+ * its connection serve somebody else, while the backlog is not empty; from then on the lease is not touched. Once an
+ * exchange has a result, whatever undici still reports about it is ignored. A kept connection that the server
+ * has closed meanwhile costs one immediate second try on a new one, as a GET may be repeated (RFC 9110 section 9.2.2).
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { Dispatcher } from "undici"
+import { parseLength } from "../domain/ByteRange.js"
+import type { DownloadError } from "../domain/DownloadError.js"
+import { make as makeError } from "../domain/DownloadError.js"
+import type { Headers } from "../domain/Headers.js"
+import { single } from "../domain/Headers.js"
+import type { ByteSink, WireRequest, WireResponse } from "../services/Wire.js"
+import { Wire } from "../services/Wire.js"
+import * as Resolver from "./Resolver.js"
+import type { Connections, Lease } from "./UndiciConnections.js"
+import { ConnectionPool, leasesOf } from "./UndiciConnections.js"
+import { isDeath, toDownloadError } from "./UndiciError.js"
+import { decode } from "./UndiciHeaders.js"
+
+/** A body of at most so many bytes, come within `discardTime`, is read to its end to keep the connection. */
+const discardBytes = 64 * 1024
+const discardTime = "1 second"
+
+type Ending = Effect.Effect<void, DownloadError>
+
+const pipedTwice: Ending = Effect.dieMessage("the body of a response was piped twice")
+
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #connections: Connections
+  readonly #request: WireRequest
+  readonly #url: URL
+  readonly #backlog: Array<Uint8Array> = []
+  #lease: Lease | undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #onHead: ((head: Effect.Effect<WireResponse, DownloadError>) => void) | undefined
+  #onEnd: ((ending: Ending) => void) | undefined
+  #sink: ByteSink | undefined
+  /** Nothing goes to the sink: there is none yet, or it is full. */
+  #held = true
+  /** The message is complete, though some of it may be in the backlog. */
+  #complete = false
+  #repeated = false
+  #ending: Ending | undefined
+
+  constructor(connections: Connections, request: WireRequest) {
+    this.#connections = connections
+    this.#request = request
+    this.#url = new URL(request.url)
+  }
+
+  /** Sends the request and waits for the head of the final response. */
+  readonly head = Effect.async<WireResponse, DownloadError>((resume) => {
+    this.#onHead = resume
+    this.#start(false)
+    return Effect.sync(this.abort)
+  })
+
+  /** Ends the exchange where it stands. Nothing happens if it has ended. */
+  readonly abort = (): void => {
+    if (this.#ending !== undefined) return
+    this.#fail(makeError("Network", `the request to ${this.#url.host} was given up`))
+  }
+
+  readonly pipe = (sink: ByteSink): Ending =>
+    Effect.async<void, DownloadError>((resume) => {
+      if (this.#sink !== undefined || this.#ending !== undefined) {
+        resume(this.#sink === undefined && this.#ending !== undefined ? this.#ending : pipedTwice)
+        return
+      }
+      this.#onEnd = resume
+      this.#sink = sink
+      sink.onDrain = () => this.#drain(sink)
+      sink.onFailure = (error) => this.#fail(error)
+      this.#drain(sink)
+      return Effect.sync(this.abort)
+    })
+
+  #start(fresh: boolean): void {
+    const { activity, headers } = this.#request
+    activity.phase = "connecting"
+    const fields = headers.flat()
+    if (!headers.some(([name]) => name.toLowerCase() === "user-agent")) fields.push("user-agent", "sluice")
+    this.#lease = this.#connections(this.#url.origin, fresh)
+    this.#lease.dispatch(
+      {
+        path: this.#url.pathname + this.#url.search,
+        method: "GET",
+        headers: fields,
+        headersTimeout: 0,
+        bodyTimeout: 0
+      },
+      this
+    )
+  }
+
+  #fail(error: DownloadError): void {
+    if (this.#ending !== undefined) return
+    const failed = Effect.fail(error)
+    this.#ending = failed
+    this.#backlog.length = 0
+    this.#request.activity.held = false
+    if (!this.#complete) this.#lease?.destroy(this.#controller)
+    this.#onHead?.(failed)
+    this.#onEnd?.(failed)
+  }
+
+  #finish(): void {
+    this.#ending = Effect.void
+    this.#request.activity.held = false
+    this.#onEnd?.(Effect.void)
+  }
+
+  /** Gives the sink what has gathered, and lets the server go on once that is done. */
+  #drain(sink: ByteSink): void {
+    if (this.#ending !== undefined || !this.#held) return
+    this.#hold(false)
+    while (!this.#held) {
+      const chunk = this.#backlog.shift()
+      if (chunk === undefined) break
+      if (!sink.write(chunk)) this.#hold(true)
+      // oxlint-disable-next-line typescript/no-unnecessary-condition -- the sink may have failed
+      if (this.#ending !== undefined) return
+    }
+    if (this.#complete) {
+      if (this.#backlog.length === 0) this.#finish()
+    } else if (!this.#held && this.#controller !== undefined) {
+      this.#lease?.resume(this.#controller)
+    }
+  }
+
+  #hold(held: boolean): void {
+    this.#held = held
+    this.#request.activity.held = held
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#ending !== undefined) {
+      controller.abort(new Error("given up"))
+      return
+    }
+    this.#controller = controller
+    this.#request.activity.phase = "awaiting-head"
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, parsed: object): void {
+    // 1xx are no final answers (RFC 9110 section 15.2)
+    if (this.#ending !== undefined || status < 200) return
+    this.#request.activity.phase = "body"
+    this.#lease?.hold(controller)
+    const headers = decode(controller.rawHeaders ?? parsed)
+    this.#onHead?.(Effect.succeed({ status, headers, pipe: this.pipe, discard: this.#discard(headers) }))
+    this.#onHead = undefined
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
+    if (this.#ending !== undefined) return
+    this.#request.activity.bytes += chunk.length
+    if (this.#held || this.#sink === undefined) {
+      this.#backlog.push(chunk)
+    } else if (!this.#sink.write(chunk)) {
+      this.#hold(true)
+      this.#lease?.hold(controller)
+    }
+  }
+
+  onResponseEnd(): void {
+    if (this.#ending !== undefined) return
+    this.#complete = true
+    this.#lease?.release()
+    if (this.#sink !== undefined && this.#backlog.length === 0) this.#finish()
+  }
+
+  onResponseError(_: Dispatcher.DispatchController | undefined, error: unknown): void {
+    if (this.#ending !== undefined || this.#complete) return
+    const { activity } = this.#request
+    const stale = activity.phase === "awaiting-head" && this.#lease?.reused === true && isDeath(error)
+    if (!stale || this.#repeated) {
+      this.#fail(toDownloadError(error, this.#url.host, activity.phase))
+      return
+    }
+    this.#repeated = true
+    this.#lease?.destroy(this.#controller)
+    this.#controller = undefined
+    activity.phase = "connecting"
+    // undici is still busy with the end of the old connection
+    queueMicrotask(() => {
+      if (this.#ending === undefined) this.#start(true)
+    })
+  }
+
+  #discard(headers: Headers): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const announced = parseLength(single(headers, "content-length") ?? "0")
+      if (announced._tag === "None" || announced.value > discardBytes) return Effect.sync(this.abort)
+      let left = discardBytes
+      const sink: ByteSink = {
+        write: (chunk) => {
+          left -= chunk.length
+          if (left < 0) this.abort()
+          return true
+        },
+        onDrain: () => {},
+        onFailure: () => {}
+      }
+      return Effect.ignore(Effect.timeoutOption(this.pipe(sink), discardTime))
+    })
+  }
+}
+
+const over = (connections: Connections): Wire["Type"] =>
+  Wire.of({
+    request: (request) =>
+      Effect.suspend(() => {
+        const exchange = new Exchange(connections, request)
+        return Effect.zipRight(
+          Effect.addFinalizer(() => Effect.sync(exchange.abort)),
+          exchange.head
+        )
+      })
+  })
+
+export interface Settings {
+  /** Certificates to trust instead of the system's, as PEM. */
+  readonly ca?: string
+  /** @default the system's getaddrinfo */
+  readonly resolve?: Resolver.Resolve
+}
+
+/** Makes its own connections; closing the layer ends them all at once. HTTP/1.1 only. */
+export const layerConfigured = ({ ca, resolve = Resolver.viaSystem }: Settings): Layer.Layer<Wire> =>
+  Layer.scoped(
+    Wire,
+    Effect.gen(function* () {
+      const clock = yield* Effect.clock
+      const resolver = Resolver.make({ now: () => clock.unsafeCurrentTimeMillis(), resolve })
+      const pool = yield* Effect.acquireRelease(
+        Effect.sync(() => new ConnectionPool({ resolver, ca })),
+        (pool) => Effect.promise(() => pool.destroy())
+      )
+      return over(pool.lease)
+    })
+  )
+
+/** @see {@link layerConfigured}, with nothing configured. */
+export const layer: Layer.Layer<Wire> = layerConfigured({})
+
+/**
+ * Sends requests through a dispatcher of the caller's (a proxy agent, a mock), who also closes it. Its own timeouts for
+ * heads and bodies are switched off; its connect timeout is not.
+ */
+export const layerWith = (dispatcher: Dispatcher): Layer.Layer<Wire> =>
+  Layer.succeed(Wire, over(leasesOf(dispatcher)))

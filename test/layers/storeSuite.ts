@@ -1,0 +1,216 @@
+/**
+ * What every store must do, whatever database is behind it: one suite, a function of the layer.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
+import { EngineId } from "../../src/domain/Download.js"
+import { accept, type DownloadRequest } from "../../src/domain/DownloadRequest.js"
+import * as Message from "../../src/domain/Message.js"
+import type { StoreError } from "../../src/domain/StoreError.js"
+import { EngineLife } from "../../src/services/EngineLife.js"
+import { Store } from "../../src/services/Store.js"
+
+const me = EngineId.make("engine-a")
+const other = EngineId.make("engine-b")
+
+export const lifeOf = (id: EngineId) =>
+  Layer.succeed(EngineLife, { id, isAlive: (asked) => Effect.succeed(asked === id) })
+
+const accepted = (url: string, more: Partial<DownloadRequest> = {}) =>
+  Either.getOrThrow(accept({ url, directory: "/tmp/d", ...more }))
+
+const one = (url: string, more: Partial<DownloadRequest> = {}) =>
+  Effect.gen(function* () {
+    const store = yield* Store
+    const [enqueued] = yield* store.enqueue([accepted(url, more)], { own: true })
+    return enqueued!
+  })
+
+const claimOne = Effect.gen(function* () {
+  const store = yield* Store
+  const rows = yield* store.claim({ limit: 1, adopt: false })
+  return rows[0]!
+})
+
+const part = { name: "f.sluice-part", dev: "1", ino: "2" }
+const identified = Message.Identified({
+  filename: "f",
+  part,
+  total: 100,
+  validator: { etag: '"a"', lastModifiedStrong: false }
+})
+const failure = { reason: "ConnectionReset", detail: "reset" } as const
+const finalRecord = { name: "f", dev: "1", ino: "2", size: 100, mtime: "5" }
+
+/** `layer` opens the same database for each engine id it is given. */
+export const storeSuite = (
+  name: string,
+  layer: (engine: EngineId) => Layer.Layer<Store, StoreError>,
+  shared: boolean
+): void => {
+  describe(`store on ${name}`, () => {
+    it.effect("a new request is pending, owned and listed; its secrets are redacted in text", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const { attached, download } = yield* one("http://u:geheim@h/f", { headers: [["X-Token", "geheim"]] })
+        expect(attached).toBe(false)
+        expect(download).toMatchObject({ status: "pending", owner: me, url: "http://h/f", checkpoint: 0 })
+        expect(Redacted.value(download.headers)).toHaveLength(2)
+        const listed = yield* store.list({})
+        expect(listed.map((row) => row.id)).toEqual([download.id])
+        expect(JSON.stringify(listed)).not.toContain("geheim")
+        expect((yield* store.counters).enqueued).toBe(1)
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("the same request attaches while unfinished, also within one call, and is new after that", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const both = yield* store.enqueue([accepted("http://h/f"), accepted("http://h/f")], { own: true })
+        expect(both.map((entry) => entry.attached)).toEqual([false, true])
+        const again = yield* one("http://h/f", { priority: 7 })
+        expect(again.attached).toBe(true)
+        expect(again.download).toMatchObject({ id: both[0]!.download.id, priority: 7 })
+        expect((yield* one("http://h/f", { output: "g" })).attached).toBe(false)
+        yield* store.tell(again.download.id, Message.CancelRequested())
+        expect((yield* one("http://h/f")).attached).toBe(false)
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("claims by priority, then age, each row once, and not before its time", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const a = yield* one("http://h/a")
+        const b = yield* one("http://h/b")
+        const c = yield* one("http://h/c", { priority: 1 })
+        const claimed = yield* store.claim({ limit: 2, adopt: false })
+        expect(claimed.map((row) => row.id)).toEqual([c.download.id, a.download.id])
+        expect(claimed[0]).toMatchObject({ status: "processing", owner: me, epoch: 1, attempt: 1 })
+        expect((yield* store.claim({ limit: 9, adopt: false })).map((row) => row.id)).toEqual([b.download.id])
+        expect(yield* store.claim({ limit: 9, adopt: true })).toEqual([])
+        yield* store.tell(a.download.id, Message.Failed({ failure, verdict: { _tag: "RetryAt", at: 2000 } }))
+        expect(yield* store.nextDue({ adopt: false })).toEqual(Option.some(2000))
+        expect(yield* store.claim({ limit: 9, adopt: false })).toEqual([])
+        yield* TestClock.adjust("2 seconds")
+        expect(yield* claimOne).toMatchObject({ id: a.download.id, attempt: 2, strikes: [{ at: 0 }] })
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("a download's life, as read back from the database", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const { download } = yield* one("http://h/f", { headers: [["A", "b"]] })
+        yield* claimOne
+        yield* Effect.flatten(store.note(download.id, identified))
+        expect(yield* store.tell(download.id, Message.Checkpointed({ bytes: 60, total: 100 }))).toMatchObject(
+          {
+            part,
+            checkpoint: 60,
+            total: 100,
+            validator: { etag: '"a"' }
+          }
+        )
+        yield* store.tell(download.id, Message.Publishing({ record: finalRecord }))
+        yield* store.tell(download.id, Message.Succeeded({ outcome: "fetched", record: finalRecord }))
+        const row = Option.getOrThrow(yield* store.get(download.id))
+        expect(row).toMatchObject({
+          status: "completed",
+          outcome: "fetched",
+          owner: null,
+          part: null,
+          finishedAt: 0
+        })
+        expect(Redacted.value(row.headers)).toEqual([])
+        expect(yield* store.anyLeft({ adopt: true })).toBe(false)
+        expect((yield* store.counters).completed).toBe(1)
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("messages that don't fit are refused and change nothing", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const { download } = yield* one("http://h/f")
+        const error = yield* Effect.flip(store.tell(download.id, identified))
+        expect(error).toMatchObject({ _tag: "StoreError", reason: "Refused" })
+        expect(yield* store.get(download.id)).toEqual(Option.some(download))
+        const unknown = yield* Effect.flip(store.tell("00000000000" as never, identified))
+        expect(unknown.reason).toBe("NotFound")
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("a refused job leaves the others of its transaction standing", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const { download } = yield* one("http://h/f")
+        const [refused, paused] = yield* Effect.all(
+          [
+            Effect.exit(store.tell(download.id, identified)),
+            Effect.exit(store.tell(download.id, Message.PauseRequested()))
+          ],
+          { concurrency: "unbounded" }
+        )
+        expect(refused._tag).toBe("Failure")
+        expect(paused._tag).toBe("Success")
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("release gives every row up and fences what comes late", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const { download } = yield* one("http://h/f")
+        yield* one("http://h/g")
+        yield* claimOne
+        yield* store.release
+        const rows = yield* store.list({})
+        expect(rows.map(({ owner, status }) => ({ owner, status }))).toEqual([
+          { owner: null, status: "pending" },
+          { owner: null, status: "pending" }
+        ])
+        expect((yield* Effect.flip(store.tell(download.id, identified))).reason).toBe("Refused")
+        expect(yield* store.claim({ limit: 9, adopt: false })).toEqual([])
+        expect(yield* store.claim({ limit: 9, adopt: true })).toHaveLength(2)
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("who listens before looking misses no change", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const { download } = yield* one("http://h/f")
+        const changed = yield* store.nextChange(download.id)
+        yield* store.tell(download.id, Message.PauseRequested())
+        yield* changed
+        expect(Option.getOrThrow(yield* store.get(download.id)).status).toBe("paused")
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    // a database in memory is seen by one engine only
+    if (!shared) return
+    it.effect("another engine's rows are not written; a dead engine's are inherited once", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const { download } = yield* one("http://h/f")
+        yield* claimOne
+        yield* Effect.gen(function* () {
+          const heir = yield* Store
+          expect(yield* heir.otherOwners).toContain(me)
+          expect((yield* Effect.flip(heir.tell(download.id, Message.PauseRequested()))).reason).toBe("Fenced")
+          expect(yield* heir.adopt(download.id)).toBe(false)
+          expect(yield* heir.claim({ limit: 9, adopt: true })).toEqual([])
+          const [row] = yield* heir.disown(me)
+          expect(row).toMatchObject({ status: "pending", owner: null, crashes: 1 })
+          expect(yield* heir.otherOwners).not.toContain(me)
+          expect(yield* heir.adopt(download.id)).toBe(true)
+          expect(yield* heir.claim({ limit: 9, adopt: false })).toHaveLength(1)
+        }).pipe(Effect.provide(layer(other)))
+        // the first engine still believes in its claim; its writes must not land
+        expect((yield* Effect.flip(store.tell(download.id, identified))).reason).toBe("Fenced")
+        expect(Option.getOrThrow(yield* store.get(download.id))).toMatchObject({ owner: other, part: null })
+      }).pipe(Effect.provide(layer(me)))
+    )
+  })
+}
