@@ -136,6 +136,8 @@ const make = (path: string): Effect.Effect<Shape, StoreError, SqlClient.SqlClien
     yield* sql`PRAGMA busy_timeout = ${sql.literal(String(busyTimeout))}`.pipe(Effect.mapError(mapError))
     // FULL is SQLite's default only on a database's first open (better-sqlite3 is built so): set it always
     yield* sql`PRAGMA synchronous = FULL`.pipe(Effect.mapError(mapError))
+    // secrets that a row drops are to be gone from the file, not only from the row
+    yield* sql`PRAGMA secure_delete = ON`.pipe(Effect.mapError(mapError))
     yield* transact(migrateOnce(path))
     return { path, transact, mapError }
   })

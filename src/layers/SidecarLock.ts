@@ -37,10 +37,14 @@ import { EngineId } from "../domain/Download.js"
 import { StoreError, type StoreErrorReason } from "../domain/StoreError.js"
 import { EngineLife, type Shape } from "../services/EngineLife.js"
 
-interface Held {
-  readonly id: EngineId
+interface Lock {
   readonly path: string
   readonly db: Sqlite.Database
+}
+
+/** The lock of an engine of this process. */
+interface Held extends Lock {
+  readonly id: EngineId
 }
 
 const held = new Set<Held>()
@@ -109,10 +113,11 @@ const tryAcquire = (database: string): Held | undefined => {
   const path = sidecar(database, id)
   fs.closeSync(fs.openSync(path, "wx", 0o600))
   try {
-    const db = lock(path)
-    const mine = { id, path, db }
-    held.add(mine)
-    if (fs.existsSync(path)) return mine
+    const mine = { id, path, db: lock(path) }
+    if (fs.existsSync(path)) {
+      held.add(mine)
+      return mine
+    }
     release(mine)
     return undefined
   } catch (cause) {
@@ -131,14 +136,13 @@ const acquire = (database: string): Held => {
 }
 
 /** The name goes first: a file that is found free is never one that a newcomer is about to lock. */
-const release = (mine: Held): void => {
+const release = ({ path, db }: Lock): void => {
   try {
-    remove(mine.path)
+    remove(path)
   } catch {
-    // whoever asks about this id finds it free, and tries again
+    // a free file stays behind, and whoever asks about it finds it free
   }
-  mine.db.close()
-  held.delete(mine)
+  db.close()
 }
 
 const sidecar = (database: string, id: string): string => `${database}.engine-${id}`
@@ -148,12 +152,7 @@ const isLocked = (path: string): boolean => {
   try {
     // something of that name that is no file was not made by an engine
     if (fs.lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false
-    const db = lock(path)
-    try {
-      remove(path)
-    } finally {
-      db.close()
-    }
+    release({ path, db: lock(path) })
     return false
   } catch (cause) {
     // a file of another kind, and nobody's lock on it; or a file that went away while it was looked at
@@ -188,7 +187,11 @@ export const layer = (databasePath: string): Layer.Layer<EngineLife, StoreError>
       })
       const { id } = yield* Effect.acquireRelease(
         Effect.try({ try: () => acquire(database), catch: toStoreError(databasePath) }),
-        (mine) => Effect.sync(() => release(mine))
+        (mine) =>
+          Effect.sync(() => {
+            release(mine)
+            held.delete(mine)
+          })
       )
       const isAlive = (other: EngineId) =>
         Effect.sync(() => other === id || (wellFormed.test(other) && isLocked(sidecar(database, other))))

@@ -177,9 +177,19 @@ const make = Effect.gen(function* () {
 
   const jobs = StoreJobs.make({ sql, engine })
 
+  let registered = false
+  /** For jobs that make this engine an owner: before it owns its first row, it is listed, for its heirs to find. */
+  const askAsOwner: typeof ask = (run, id) =>
+    Effect.tap(
+      ask((batch) => (registered ? run(batch) : Effect.zipRight(jobs.register, run(batch))), id),
+      () => Effect.sync(() => (registered = true))
+    )
+
   const shape: Shape = {
-    enqueue: Effect.fn("Store.enqueue")((requests, options) => ask(jobs.enqueue(requests, options.own))),
-    claim: ({ adopt, limit }) => ask(jobs.claim(limit, adopt)),
+    enqueue: Effect.fn("Store.enqueue")((requests, { own }) =>
+      own ? askAsOwner(jobs.enqueue(requests, true)) : ask(jobs.enqueue(requests, false))
+    ),
+    claim: ({ adopt, limit }) => askAsOwner(jobs.claim(limit, adopt)),
     tell: (id, message) => ask(apply(id, message), id),
     note: (id, message) => submit(apply(id, message), id),
     get: (id) => Effect.map(select("WHERE id = ?", [toKey(id)]), (rows) => Option.fromNullable(rows[0])),
@@ -194,7 +204,7 @@ const make = Effect.gen(function* () {
     anyLeft: ({ adopt }) => read(jobs.anyLeft(adopt)),
     otherOwners: read(jobs.otherOwners),
     disown: (owner) => repeatUntilEmpty(ask(jobs.disown(owner))),
-    adopt: (id) => ask(jobs.adopt(id), id),
+    adopt: (id) => askAsOwner(jobs.adopt(id), id),
     release: Effect.asVoid(repeatUntilEmpty(ask(jobs.disown(engine)))),
     externalVersion: read(
       Effect.map(sql<{ data_version: number }>`PRAGMA data_version`, (rows) => rows[0]!.data_version)
@@ -210,7 +220,6 @@ const make = Effect.gen(function* () {
     changes,
     counters: Effect.map(Ref.get(state), ({ counters }) => counters)
   }
-  yield* ask(jobs.register)
   // what is in the inbox is still committed; then the actor ends by itself
   yield* Effect.addFinalizer(() =>
     inbox.end.pipe(Effect.zipRight(Fiber.await(actor)), Effect.zipRight(PubSub.shutdown(changes)))

@@ -143,11 +143,10 @@ export const make = ({ engine, sql }: Dependencies) => {
       return { rows: moved, more }
     })
 
-  const register = () =>
-    Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      yield* sql`INSERT OR REPLACE INTO engines (id, pid, started_at) VALUES (${engine}, ${process.pid}, ${now})`
-    })
+  const register = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    yield* sql`INSERT OR IGNORE INTO engines (id, pid, started_at) VALUES (${engine}, ${process.pid}, ${now})`
+  })
 
   const nextDue = (adopt: boolean): Effect.Effect<Option.Option<number>, SqlError> =>
     sql

@@ -19,6 +19,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -151,18 +152,18 @@ const make = Effect.gen(function* () {
   yield* sweep
 
   yield* Effect.addFinalizer(() =>
-    Scope.close(scope, Exit.void).pipe(
-      Effect.disconnect,
-      Effect.timeoutOption(Duration.millis(shutdownTimeout)),
-      Effect.flatMap(
-        Option.match({
-          onNone: () =>
-            Effect.logError(`did not stop within ${shutdownTimeout} ms: ${[...claims.keys()].join(", ")}`),
-          onSome: () => Effect.void
-        })
-      ),
-      Effect.zipRight(Effect.ignoreLogged(store.release))
-    )
+    Effect.gen(function* () {
+      // in a fiber of its own, and awaited interruptibly: only so can the bound end the wait within a finaliser
+      const stopping = yield* Effect.forkDaemon(Scope.close(scope, Exit.void))
+      const stopped = yield* Fiber.await(stopping).pipe(
+        Effect.timeoutOption(Duration.millis(shutdownTimeout)),
+        Effect.interruptible
+      )
+      if (Option.isNone(stopped)) {
+        yield* Effect.logError(`did not stop within ${shutdownTimeout} ms: ${[...claims.keys()].join(", ")}`)
+      }
+      yield* Effect.ignoreLogged(store.release)
+    })
   )
   yield* Effect.annotateLogs(dispatch, "module", "sluice/Supervisor").pipe(
     Effect.forkScoped,

@@ -17,7 +17,7 @@ import type { Client, Dispatcher, buildConnector } from "undici"
 import connect from "undici/lib/core/connect.js"
 import UndiciClient from "undici/lib/dispatcher/client.js"
 import type { Resolver } from "./Resolver.js"
-import { codeOf, resetCode } from "./UndiciError.js"
+import { isReset } from "./UndiciError.js"
 
 /** A connection while one exchange uses it. */
 export interface Lease {
@@ -28,6 +28,11 @@ export interface Lease {
   /** Holds the server back; up to a socket's buffer may still be delivered. */
   readonly hold: (controller: Dispatcher.DispatchController) => void
   readonly resume: (controller: Dispatcher.DispatchController) => void
+  /**
+   * Set when the other side broke the connection off. undici ends a body without a length then as if it
+   * were complete, and libuv may report the reset as a regular end.
+   */
+  readonly reset: () => Error | undefined
   /** The exchange has ended as it should: the connection may be used again. */
   readonly release: () => void
   /** Ends the exchange and the connection at once, also when it is still being made. */
@@ -124,6 +129,7 @@ class Connection implements Lease {
   #socket: Socket | undefined
   #connecting = false
   #held = false
+  #reset: Error | undefined
 
   constructor(
     readonly origin: string,
@@ -151,9 +157,7 @@ class Connection implements Lease {
     this.#client.dispatch(options, handler)
   }
 
-  hold(): void {
-    this.#held = true
-  }
+  hold(c: any): void { this.#held = true; c.pause() }
 
   resume(): void {
     if (!this.#held) return
@@ -162,6 +166,10 @@ class Connection implements Lease {
     queueMicrotask(() => {
       if (!this.#held) this.#socket?.emit("readable")
     })
+  }
+
+  reset(): Error | undefined {
+    return this.#reset
   }
 
   release(): void {
@@ -180,11 +188,17 @@ class Connection implements Lease {
   #adopt(socket: Socket): void {
     this.#socket = socket
     this.#held = false
+    this.#reset = undefined
     const read = socket.read.bind(socket)
     socket.read = (size) => (this.#held && size !== 0 ? null : read(size))
-    // runs before undici's own listener
-    socket.on("error", (error: NodeJS.ErrnoException) => {
-      if (codeOf(error) === "ECONNRESET") error.code = resetCode
+    // these run before undici's own listeners
+    socket.on("error", (error) => {
+      if (isReset(error)) this.#reset = error
+    })
+    socket.on("end", () => {
+      // after a FIN the connection still has a peer, after a reset it has none
+      if (socket.remoteAddress === undefined)
+        this.#reset = Object.assign(new Error("reset"), { code: "ECONNRESET" })
     })
   }
 }
@@ -202,6 +216,7 @@ export const leasesOf =
     },
     hold: (controller) => controller.pause(),
     resume: (controller) => controller.resume(),
+    reset: () => undefined,
     release: () => {},
     destroy: (controller) => {
       if (controller !== undefined && !controller.aborted) controller.abort(new Error("given up"))

@@ -6,13 +6,8 @@ import type { DownloadError, Reason } from "../domain/DownloadError.js"
 import { make } from "../domain/DownloadError.js"
 import type { Phase } from "../services/Wire.js"
 
-/**
- * What UndiciConnections renames ECONNRESET to. After the head of a response that closes its connection, undici takes
- * a reset for a regular end; under a name that it does not know, a reset stays an error.
- */
-export const resetCode = "ECONNABORTED"
-
-const resets: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", resetCode])
+/** What the operating system calls a connection that the other side has broken off. */
+const resets: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"])
 
 /** OpenSSL's verdicts on certificates, and everything else that makes a TLS handshake fail. */
 const tls =
@@ -32,11 +27,12 @@ export const codeOf = (error: unknown): string | undefined => {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined
 }
 
+/** Whether the connection was broken off, as opposed to closed in an orderly way. */
+export const isReset = (error: unknown): boolean => resets.has(codeOf(error) ?? "")
+
 /** Whether the connection died, as opposed to a message that is wrong or a peer that can't be reached. */
-export const isDeath = (error: unknown): boolean => {
-  const code = codeOf(error)
-  return code !== undefined && (resets.has(code) || (code === "UND_ERR_SOCKET" && !malformed(error)))
-}
+export const isDeath = (error: unknown): boolean =>
+  isReset(error) || (codeOf(error) === "UND_ERR_SOCKET" && !malformed(error))
 
 /** Fewer bytes than Content-Length, or no last chunk. */
 const endedEarly = (error: unknown): boolean =>
@@ -76,7 +72,7 @@ export const toDownloadError = (error: unknown, host: string, phase: Phase): Dow
     const text = error instanceof Error ? error.message : String(error)
     return make("Network", `the exchange with ${host} failed: ${text.slice(0, 200)}`)
   }
-  if (isDeath(error)) return death(code, host, phase)
+  if (isDeath(error)) return death(error, host, phase)
   if (/^(ENOTFOUND|ENODATA|ESERVFAIL|EAI_.*)$/.test(code)) {
     return make("DnsFailed", `the host name ${host} could not be resolved (${code})`)
   }
@@ -94,14 +90,14 @@ export const toDownloadError = (error: unknown, host: string, phase: Phase): Dow
   return make(reason, text.replace("%", host))
 }
 
-const death = (code: string, host: string, phase: Phase): DownloadError => {
+const death = (error: unknown, host: string, phase: Phase): DownloadError => {
   switch (phase) {
     case "connecting":
       return make("ConnectionReset", `the connection to ${host} was closed while it was being made`)
     case "awaiting-head":
       return make("ConnectionReset", `${host} closed the connection before it answered`)
     case "body":
-      return resets.has(code)
+      return isReset(error)
         ? make("ConnectionReset", `the connection to ${host} was reset during the body`)
         : make("Truncated", `${host} closed the connection before the body was complete`)
   }

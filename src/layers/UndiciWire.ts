@@ -174,13 +174,19 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#ending !== undefined) return
+    const reset = this.#lease?.reset()
+    if (reset !== undefined) {
+      this.#fail(toDownloadError(reset, this.#url.host, "body"))
+      return
+    }
     this.#complete = true
     this.#lease?.release()
     if (this.#sink !== undefined && this.#backlog.length === 0) this.#finish()
   }
 
-  onResponseError(_: Dispatcher.DispatchController | undefined, error: unknown): void {
+  onResponseError(_: Dispatcher.DispatchController | undefined, reported: unknown): void {
     if (this.#ending !== undefined || this.#complete) return
+    const error = this.#lease?.reset() ?? reported
     const { activity } = this.#request
     const stale = activity.phase === "awaiting-head" && this.#lease?.reused === true && isDeath(error)
     if (!stale || this.#repeated) {

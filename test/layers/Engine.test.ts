@@ -3,7 +3,11 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import type { Download } from "../../src/domain/Download.js"
 import type { DownloadRequest } from "../../src/domain/DownloadRequest.js"
@@ -224,6 +228,26 @@ describe("engine", () => {
       expect(yield* settle(bad)).toMatchObject({ status: "failed", failure: { reason: "Defect" } })
       expect(yield* settle(good)).toMatchObject({ status: "completed" })
     }).pipe(Effect.provide(engine))
+  })
+
+  it.effect("stopping gives every row back, and what does not stop in time can't hold it up", () => {
+    const { engine, hang } = world(() => ({ status: 200, headers: ok, body: [bytes(3), "forever"] }), {
+      shutdownTimeout: 3000
+    })
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(engine, scope)
+      const download = yield* Effect.provide(enqueue(), context)
+      yield* Effect.provide(reaches(download, "processing"), context)
+      yield* TestClock.adjust("100 millis")
+      // the disk hangs: a sync never comes back
+      hang()
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("2999 millis")
+      expect(yield* Fiber.poll(closing)).toEqual(Option.none())
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(closing)
+    })
   })
 
   it.effect("conflict policies: rename, skip, fail, overwrite", () => {

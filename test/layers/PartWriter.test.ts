@@ -172,6 +172,43 @@ describe("PartWriter", () => {
     })
   )
 
+  it.effect("flush writes what is there and waits for no more; the sink goes on", () =>
+    Effect.gen(function* () {
+      const disk = new Disk(MiB, 0)
+      const writer = PartWriter.make(disk.handle, 0)
+      yield* writer.flush
+      expect(disk.writes).toEqual([])
+      writer.write(new Uint8Array(KiB))
+      const fiber = yield* Effect.fork(writer.flush)
+      yield* Effect.yieldNow()
+      // comes too late for that flush, and waits for a full batch as ever
+      expect(writer.write(new Uint8Array(KiB))).toBe(true)
+      yield* Effect.yieldNow()
+      expect(fiber.unsafePoll()).toBe(null)
+      expect(disk.complete()).toBe(true)
+      yield* Fiber.join(fiber)
+      expect(disk.complete()).toBe(false)
+      expect([writer.written, writer.position]).toEqual([KiB, 2 * KiB])
+      disk.synchronous = true
+      yield* writer.flush
+      expect(writer.written).toBe(2 * KiB)
+    })
+  )
+
+  it.effect("a flush fails with the write it waits for", () =>
+    Effect.gen(function* () {
+      const disk = new Disk(MiB, 0)
+      disk.failing = full
+      const writer = PartWriter.make(disk.handle, 0)
+      writer.write(new Uint8Array(KiB))
+      const fiber = yield* Effect.fork(Effect.flip(writer.flush))
+      yield* Effect.yieldNow()
+      disk.complete()
+      expect(yield* Fiber.join(fiber)).toBe(full)
+      expect(yield* Effect.flip(writer.flush)).toBe(full)
+    })
+  )
+
   it.effect("refuses what comes after finish, and finishes twice", () =>
     Effect.gen(function* () {
       const disk = new Disk(MiB, 0)
@@ -242,6 +279,7 @@ describe("PartWriter", () => {
       })
     },
     { weight: 3, arbitrary: fc.constant({ _tag: "complete" as const }) },
+    { weight: 1, arbitrary: fc.constant({ _tag: "flush" as const }) },
     { weight: 1, arbitrary: fc.boolean().map((on) => ({ _tag: "synchronous" as const, on })) }
   )
 
@@ -262,6 +300,7 @@ describe("PartWriter", () => {
 
           // the Wire: keeps its chunks back while it is held, and sends them from inside onDrain
           const backlog: Array<Uint8Array> = []
+          const flushes: Array<Promise<{ end: Either.Either<void, FileError>; covered: boolean }>> = []
           let held = false
           let sent = start
           let drainsOwed = 0
@@ -290,7 +329,15 @@ describe("PartWriter", () => {
             check()
             if (item._tag === "complete") disk.complete()
             else if (item._tag === "synchronous") disk.synchronous = item.on
-            else {
+            else if (item._tag === "flush") {
+              const target = writer.position
+              flushes.push(
+                Effect.runPromise(Effect.either(writer.flush)).then((end) => ({
+                  end,
+                  covered: writer.written >= target
+                }))
+              )
+            } else {
               backlog.push(body.subarray(sent, sent + item.size))
               sent += item.size
               pump()
@@ -302,6 +349,11 @@ describe("PartWriter", () => {
             expect(held).toBe(false)
             expect(backlog).toEqual([])
             expect(drainsOwed).toBe(0)
+          }
+          // every flush has an answer without any help from finish
+          for (const { end, covered } of await Promise.all(flushes)) {
+            if (Either.isRight(end)) expect(covered).toBe(true)
+            else expect(end.left).toBe(full)
           }
           const ends = [finished(writer), finished(writer)]
           while (disk.complete()) check()

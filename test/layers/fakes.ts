@@ -82,6 +82,7 @@ interface MemoryFile {
 export const memoryDisk = () => {
   const files = new Map<string, MemoryFile>()
   const syncs: Array<number> = []
+  let hanging = false
   let inodes = 0
   const fail = (code: string, operation: string, path: string) =>
     Effect.fail(FileErrors.fromCode(code, operation, path))
@@ -102,8 +103,9 @@ export const memoryDisk = () => {
       file.data = data
       done(undefined)
     },
-    sync: Effect.map(Effect.clock, (clock) => {
+    sync: Effect.flatMap(Effect.clock, (clock) => {
       syncs.push(clock.unsafeCurrentTimeMillis())
+      return hanging ? Effect.never : Effect.void
     }),
     truncate: (length) =>
       Effect.sync(() => {
@@ -136,7 +138,7 @@ export const memoryDisk = () => {
     syncDirectory: () => Effect.void,
     ensureDirectory: () => Effect.void
   })
-  return { layer, files, syncs }
+  return { layer, files, syncs, hang: () => (hanging = true) }
 }
 
 /** The engine over a scripted server, a disk in memory and a database in memory. */
@@ -153,7 +155,7 @@ export const world = (script: Script, options: Partial<EngineOptions.EngineOptio
       Layer.succeed(EngineOptions.EngineOptions, { ...EngineOptions.defaults, ...options })
     ])
   )
-  return { engine, served: wire.served, files: disk.files, syncs: disk.syncs }
+  return { engine, served: wire.served, files: disk.files, syncs: disk.syncs, hang: disk.hang }
 }
 
 export const reset = makeError("ConnectionReset", "reset by the script")
