@@ -118,6 +118,7 @@ const fromFileReason: Record<FileErrorReason, Reason> = {
   NotADirectory: "DestinationUnusable",
   NotAFile: "DestinationUnusable",
   NameTooLong: "DestinationUnusable",
+  FileTooLarge: "DestinationUnusable",
   NoHardLinks: "DestinationUnusable",
   TooManyOpenFiles: "DiskFailed",
   Io: "DiskFailed"

@@ -11,7 +11,10 @@ import * as Schema from "effect/Schema"
 const digits = "0123456789abcdefghjkmnpqrstvwxyz"
 const length = 11
 
-export const DownloadId = Schema.String.pipe(Schema.pattern(/^[0-9a-hjkmnp-tv-z]{11}$/), Schema.brand("DownloadId"))
+export const DownloadId = Schema.String.pipe(
+  Schema.pattern(/^[0-9a-hjkmnp-tv-z]{11}$/),
+  Schema.brand("DownloadId")
+)
 export type DownloadId = typeof DownloadId.Type
 
 /** The id for a key (a whole number from 0 to 2^53 - 1). */
@@ -35,7 +38,9 @@ export const toKey = (id: DownloadId): number => {
 /** Reads an id as a person may type it: any case, and o, i, l for 0, 1, 1. */
 export const parse = (text: string): Option.Option<DownloadId> => {
   const clean = text.trim().toLowerCase().replaceAll("o", "0").replaceAll(/[il]/g, "1")
-  return Schema.is(DownloadId)(clean) && toKey(clean) <= Number.MAX_SAFE_INTEGER ? Option.some(clean) : Option.none()
+  return Schema.is(DownloadId)(clean) && toKey(clean) <= Number.MAX_SAFE_INTEGER
+    ? Option.some(clean)
+    : Option.none()
 }
 
 /** Milliseconds since the epoch that keys count from: 2020-01-01. 41 bits of them last until 2089. */

@@ -14,6 +14,7 @@ export const FileErrorReason = Schema.Literal(
   "NotADirectory",
   "NotAFile",
   "NameTooLong",
+  "FileTooLarge",
   "NoHardLinks",
   "TooManyOpenFiles",
   "Io"
@@ -38,6 +39,7 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
       IsDirectory: "it is a directory",
       NotADirectory: "a part of the path is not a directory",
       NotAFile: "it is not a regular file",
+      FileTooLarge: "the file system can't hold a file of this size",
       NameTooLong: "the name is too long for this file system",
       NoHardLinks: "the file system has no hard links",
       TooManyOpenFiles: "too many files are open",
@@ -58,6 +60,7 @@ const reasonOf: Record<string, FileErrorReason> = {
   EISDIR: "IsDirectory",
   ENOTDIR: "NotADirectory",
   ELOOP: "NotAFile",
+  EFBIG: "FileTooLarge",
   ENAMETOOLONG: "NameTooLong",
   ENOTSUP: "NoHardLinks",
   EOPNOTSUPP: "NoHardLinks",

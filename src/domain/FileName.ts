@@ -23,7 +23,8 @@ const byteLength = (text: string): number => encoder.encode(text).length
 // C0, DEL, C1, and what reorders or hides text on a terminal (bidi, zero width, fillers, tags, BOM)
 const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
 const reserved = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\.|$)/i
-const trailing = /[. ]+$/
+// the look-behind keeps a run of dots within a name from being tried from each of them
+const trailing = /(?<![. ])[. ]+$/
 const lone = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
 
 /** Reduces a proposed name to one safe path component; undefined if nothing is left of it. */

@@ -6,13 +6,12 @@ import type { Download, FinalRecord, PartRecord } from "./Download.js"
 import type { FileFacts } from "./FileFacts.js"
 import { sameFile } from "./FileFacts.js"
 
+const isOurs = (record: FinalRecord, facts: FileFacts | undefined): facts is FileFacts =>
+  facts !== undefined && facts.kind === "file" && sameFile(record, facts)
+
 /** Whether these facts are of the file that was recorded: same inode, same length, untouched since. */
 const isRecorded = (record: FinalRecord, facts: FileFacts | undefined): boolean =>
-  facts !== undefined &&
-  facts.kind === "file" &&
-  sameFile(record, facts) &&
-  facts.size === record.size &&
-  facts.mtime === record.mtime
+  isOurs(record, facts) && facts.size === record.size && facts.mtime === record.mtime
 
 export type Conclusion =
   /** The final name is ours: only the bookkeeping is missing. `leftover`: the part name is still there as well. */
@@ -28,9 +27,9 @@ export const conclude = (
   part: FileFacts | undefined,
   final: FileFacts | undefined
 ): Conclusion => {
-  const leftover = part !== undefined && part.kind === "file" && sameFile(record, part)
+  const leftover = isOurs(record, part)
   // Both names on our inode: we linked it, whatever was done to the file since. Writing to the part would write to it.
-  const linked = leftover && final !== undefined && sameFile(part, final)
+  const linked = leftover && isOurs(record, final)
   if (linked || isRecorded(record, final)) return { _tag: "Published", record, leftover }
   return isRecorded(record, part) ? { _tag: "Publish", record } : { _tag: "Lost" }
 }

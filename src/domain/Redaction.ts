@@ -2,13 +2,16 @@
  * Keeping secrets (PROMISES H3), and what a terminal would obey, out of everything that is shown.
  */
 
+/** Text in which a colon or // comes before any path: an @ behind it may end a password. */
+const broken = /^(?=\/\/|[^/\\]*:)([^/\\:]*:)?(\/\/)?.*@/s
+
 /**
- * The URL without user and password. Text that is no URL with a host comes back without anything between its scheme
- * and its last @: "user:secret@host" parses as a URL of the scheme "user".
+ * The URL without user and password. Other text with a colon or // before its path comes back without anything from
+ * there to its last @ ("user:secret@host" is a URL of the scheme "user"); other text comes back as it is.
  */
 export const redactUrl = (text: string): string => {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || url.host === "") return text.replace(/^([a-z][a-z0-9+.-]*:)?(\/\/)?.*@/is, "$1$2")
+  if (url === undefined || url.host === "") return text.replace(broken, "$1$2")
   if (url.username === "" && url.password === "") return text
   url.username = ""
   url.password = ""

@@ -28,11 +28,23 @@ export type StoreErrorReason = typeof StoreErrorReason.Type
 const text: Record<StoreErrorReason, readonly [what: string, advice: string]> = {
   Locked: ["is locked by another process", "wait for it to finish, or stop it"],
   NotADatabase: ["is not a sluice database", "choose another file with --db; this one was left as it is"],
-  Corrupt: ["is damaged", "restore it from a copy, or move it away to start anew; the files already downloaded are not affected"],
-  Newer: ["was made by a newer version of sluice", "update sluice, or choose another file with --db; this one was left as it is"],
+  Corrupt: [
+    "is damaged",
+    "restore it from a copy, or move it away to start anew; the files already downloaded are not affected"
+  ],
+  Newer: [
+    "was made by a newer version of sluice",
+    "update sluice, or choose another file with --db; this one was left as it is"
+  ],
   ReadOnly: ["can't be written to", "correct its permissions, or choose another file with --db"],
-  Full: ["can't grow: the disk is full", "free some space and run the same command again; nothing recorded is lost"],
-  Unavailable: ["can't be opened", "check that its directory exists and may be written to, or choose another file with --db"],
+  Full: [
+    "can't grow: the disk is full",
+    "free some space and run the same command again; nothing recorded is lost"
+  ],
+  Unavailable: [
+    "can't be opened",
+    "check that its directory exists and may be written to, or choose another file with --db"
+  ],
   Io: ["could not be read or written", "check the disk; nothing recorded before is lost"],
   Fenced: ["no longer counts this engine as the owner of the download", "another engine has taken it over"],
   Refused: ["refused the change", "the download's status does not allow it"],
