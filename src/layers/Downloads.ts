@@ -86,7 +86,7 @@ const make = Effect.gen(function* () {
 
   return Downloads.of({
     enqueue: Effect.fn("Downloads.enqueue")(function* (request) {
-      const accepted = yield* accept(request)
+      const accepted = yield* accept({ ...request, directory: path.resolve(request.directory) })
       yield* checkDestination(accepted)
       const [enqueued] = yield* store.enqueue([accepted], { own: !adopt })
       yield* supervisor.ring

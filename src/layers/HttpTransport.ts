@@ -49,19 +49,21 @@ const make = Effect.gen(function* () {
     activity: Activity
   ): Effect.Effect<{ readonly response: WireResponse; readonly url: URL }, Failures, Scope.Scope> =>
     Effect.gen(function* () {
-      const original = new URL(download.url)
-      const given = Redacted.value(download.headers)
-      let url = original
+      let url = new URL(download.url)
+      let given = Redacted.value(download.headers)
       for (let count = 0; ; count++) {
         activity.phase = "connecting"
         const response = yield* wire.request({
           url: url.href,
-          headers: [...Redirect.headersFor(original, url, given), ...headers],
+          headers: [...given, ...headers],
           activity
         })
         if (!Redirect.isRedirect(response.status)) return { response, url }
         yield* response.discard
-        url = yield* Redirect.next(url, single(response.headers, "location"), count)
+        const next = yield* Redirect.next(url, single(response.headers, "location"), count)
+        // what was dropped on the way to another origin stays dropped: that origin may choose where on ours we return to
+        given = Redirect.headersFor(url, next, given)
+        url = next
       }
     })
 

@@ -86,6 +86,8 @@ export const make = ({ engine, sql }: Dependencies) => {
         headers: Redacted.make(request.headers),
         options: request.options,
         priority: request.priority,
+        // whoever asks again is ready to wait anew
+        waitingSince: null,
         owner: adopted ? engine : download.owner,
         epoch: adopted ? download.epoch + 1 : download.epoch
       })
