@@ -23,7 +23,9 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/sim/**", "test/live/**", slow],
-          isolate: false
+          isolate: false,
+          // a bound on a hang, not on speed: a busy machine must not fail a test
+          testTimeout: 60_000
         }
       },
       {
