@@ -51,7 +51,9 @@ interface Job {
   readonly run: (batch: StoreBatch) => Effect.Effect<unknown, Failures>
   readonly done: Deferred.Deferred<unknown, StoreError>
   /** The row it is about: a fenced row fails the job. */
-  readonly id: DownloadId | undefined
+  readonly id?: DownloadId | undefined
+  /** Called after the commit, before any job of the transaction is answered. */
+  readonly committed?: (() => void) | undefined
 }
 
 /** Jobs taken into one transaction at most, so that none takes long. */
@@ -106,6 +108,7 @@ const make = Effect.gen(function* () {
             onSuccess: ({ batch, exits }) =>
               Effect.gen(function* () {
                 yield* Ref.update(state, (before) => believe(before, batch, engine))
+                for (const job of jobs) job.committed?.()
                 yield* PubSub.publishAll(changes, batch.changed.values())
                 for (const id of [...batch.changed.keys(), ...batch.fenced]) {
                   const listener = listeners.get(id)
@@ -142,12 +145,12 @@ const make = Effect.gen(function* () {
   /** Puts a job into the inbox and succeeds with the wait for its answer. */
   const submit = <A>(
     run: (batch: StoreBatch) => Effect.Effect<A, Failures>,
-    id?: DownloadId
+    about: Pick<Job, "id" | "committed"> = {}
   ): Effect.Effect<Effect.Effect<A, StoreError>, StoreError> =>
     Effect.flatMap(Deferred.make<A, StoreError>(), (done) =>
       // the job is the only one to complete `done`, with what `run` returned
       Effect.flatMap(
-        inbox.offer({ run, done: done as Deferred.Deferred<unknown, StoreError>, id }),
+        inbox.offer({ ...about, run, done: done as Deferred.Deferred<unknown, StoreError> }),
         (accepted) =>
           accepted
             ? Effect.succeed(Deferred.await(done))
@@ -155,8 +158,10 @@ const make = Effect.gen(function* () {
       )
     )
 
-  const ask = <A>(run: (batch: StoreBatch) => Effect.Effect<A, Failures>, id?: DownloadId) =>
-    Effect.flatten(submit(run, id))
+  const ask = <A>(
+    run: (batch: StoreBatch) => Effect.Effect<A, Failures>,
+    about?: Pick<Job, "id" | "committed">
+  ) => Effect.flatten(submit(run, about))
 
   const read = <A>(query: Effect.Effect<A, Failures>): Effect.Effect<A, StoreError> =>
     query.pipe(
@@ -179,9 +184,9 @@ const make = Effect.gen(function* () {
 
   let registered = false
   /** For jobs that make this engine an owner: before it owns its first row, it is listed, for its heirs to find. */
-  const askAsOwner: typeof ask = (run, id) =>
+  const askAsOwner: typeof ask = (run, about) =>
     Effect.tap(
-      ask((batch) => (registered ? run(batch) : Effect.zipRight(jobs.register, run(batch))), id),
+      ask((batch) => (registered ? run(batch) : Effect.zipRight(jobs.register, run(batch))), about),
       () => Effect.sync(() => (registered = true))
     )
 
@@ -189,9 +194,14 @@ const make = Effect.gen(function* () {
     enqueue: Effect.fn("Store.enqueue")((requests, { own }) =>
       own ? askAsOwner(jobs.enqueue(requests, true)) : ask(jobs.enqueue(requests, false))
     ),
-    claim: ({ adopt, limit }) => askAsOwner(jobs.claim(limit, adopt)),
-    tell: (id, message) => ask(apply(id, message), id),
-    note: (id, message) => submit(apply(id, message), id),
+    claim: ({ adopt, limit, onClaimed }) => {
+      let claimed: ReadonlyArray<Download> = []
+      const run = (batch: StoreBatch) =>
+        Effect.tap(jobs.claim(limit, adopt)(batch), (rows) => Effect.sync(() => (claimed = rows)))
+      return askAsOwner(run, { committed: () => onClaimed(claimed) })
+    },
+    tell: (id, message) => ask(apply(id, message), { id }),
+    note: (id, message) => submit(apply(id, message), { id }),
     get: (id) => Effect.map(select("WHERE id = ?", [toKey(id)]), (rows) => Option.fromNullable(rows[0])),
     list: ({ limit = 1000, status }) =>
       status === undefined
@@ -204,7 +214,7 @@ const make = Effect.gen(function* () {
     anyLeft: ({ adopt }) => read(jobs.anyLeft(adopt)),
     otherOwners: read(jobs.otherOwners),
     disown: (owner) => repeatUntilEmpty(ask(jobs.disown(owner))),
-    adopt: (id) => askAsOwner(jobs.adopt(id), id),
+    adopt: (id) => askAsOwner(jobs.adopt(id), { id }),
     release: Effect.asVoid(repeatUntilEmpty(ask(jobs.disown(engine)))),
     externalVersion: read(
       Effect.map(sql<{ data_version: number }>`PRAGMA data_version`, (rows) => rows[0]!.data_version)

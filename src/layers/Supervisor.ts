@@ -6,7 +6,7 @@
  * lost with it is still claimed by this engine, and given back when it stops or dies.
  *
  * Tricky interleavings: a permit is taken before the claim and released by the worker's own finaliser, so none is lost or
- * doubled; the feeder is the only taker and the dispatcher the only caller of `run`; a download that is interrupted
+ * doubled; a claim is known here before anyone is answered who asked about the same row after it; the feeder is the only taker and the dispatcher the only caller of `run`; a download that is interrupted
  * while it still sits in the queue is remembered and never starts; intent is committed before the interruption,
  * so the worker's ending finds it in the row. A defect in a worker is its download's failure; a failure of the store is the
  * engine's.
@@ -20,6 +20,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -109,6 +110,16 @@ const make = Effect.gen(function* () {
     })
   ).pipe(Effect.forever)
 
+  const onClaimed = (rows: ReadonlyArray<Download>): void => {
+    for (const { checkpoint, id, total } of rows) {
+      claims.set(id, {
+        gauge: { received: checkpoint, total: total ?? undefined, state: "connecting" },
+        ended: Deferred.unsafeMake<void>(FiberId.none),
+        halted: false
+      })
+    }
+  }
+
   /** Claims as many rows as there are permits; false if there was nothing to claim. */
   const feed = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
@@ -116,15 +127,10 @@ const make = Effect.gen(function* () {
       // nobody else takes permits, so all that no claim holds are free, or will be in an instant
       const limit = Math.max(1, concurrency - claims.size)
       yield* permits.take(limit - 1)
-      const rows = yield* store.claim({ limit, adopt }).pipe(Effect.onError(() => permits.release(limit)))
+      const rows = yield* store
+        .claim({ limit, adopt, onClaimed })
+        .pipe(Effect.onError(() => permits.release(limit)))
       yield* permits.release(limit - rows.length)
-      for (const download of rows) {
-        claims.set(download.id, {
-          gauge: { received: download.checkpoint, total: download.total ?? undefined, state: "connecting" },
-          ended: yield* Deferred.make<void>(),
-          halted: false
-        })
-      }
       yield* Queue.offerAll(queue, rows)
       return rows.length > 0
     })
@@ -153,15 +159,21 @@ const make = Effect.gen(function* () {
 
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
-      // in a fiber of its own, and awaited interruptibly: only so can the bound end the wait within a finaliser
-      const stopping = yield* Effect.forkDaemon(Scope.close(scope, Exit.void))
-      const stopped = yield* Fiber.await(stopping).pipe(
-        Effect.timeoutOption(Duration.millis(shutdownTimeout)),
-        Effect.interruptible
+      // The fiber that closes a layer may itself be interrupted, so it can't race anything here: two fibers of their own
+      // do, and the first to end ends the wait.
+      const stopped = yield* Deferred.make<boolean>()
+      yield* Effect.forkDaemon(
+        Effect.zipRight(Scope.close(scope, Exit.void), Deferred.succeed(stopped, true))
       )
-      if (Option.isNone(stopped)) {
+      const bound = yield* Effect.sleep(Duration.millis(shutdownTimeout)).pipe(
+        Effect.zipRight(Deferred.succeed(stopped, false)),
+        Effect.interruptible,
+        Effect.forkDaemon
+      )
+      if (!(yield* Deferred.await(stopped))) {
         yield* Effect.logError(`did not stop within ${shutdownTimeout} ms: ${[...claims.keys()].join(", ")}`)
       }
+      yield* Fiber.interrupt(bound)
       yield* Effect.ignoreLogged(store.release)
     })
   )

@@ -157,7 +157,9 @@ class Connection implements Lease {
     this.#client.dispatch(options, handler)
   }
 
-  hold(c: any): void { this.#held = true; c.pause() }
+  hold(): void {
+    this.#held = true
+  }
 
   resume(): void {
     if (!this.#held) return

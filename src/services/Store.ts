@@ -46,10 +46,13 @@ export interface Shape {
   ) => Effect.Effect<ReadonlyArray<Enqueued>, StoreError>
   /**
    * Takes up to `limit` downloads whose time has come: highest priority first, then oldest. `adopt` also takes unowned ones.
+   * `onClaimed` hears of the rows before anyone is answered whose message was committed with or after the claim: so who
+   * asks for a pause finds the claim it concerns.
    */
   readonly claim: (options: {
     readonly limit: number
     readonly adopt: boolean
+    readonly onClaimed: (rows: ReadonlyArray<Download>) => void
   }) => Effect.Effect<ReadonlyArray<Download>, StoreError>
   /** Applies a message and succeeds with the row as committed. Fails with `Fenced` or `Refused` where it can't apply. */
   readonly tell: (id: DownloadId, message: Message) => Effect.Effect<Download, StoreError>

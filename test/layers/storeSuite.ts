@@ -33,7 +33,7 @@ const one = (url: string, more: Partial<DownloadRequest> = {}) =>
 
 const claimOne = Effect.gen(function* () {
   const store = yield* Store
-  const rows = yield* store.claim({ limit: 1, adopt: false })
+  const rows = yield* store.claim({ limit: 1, adopt: false, onClaimed: () => {} })
   return rows[0]!
 })
 
@@ -88,14 +88,16 @@ export const storeSuite = (
         const a = yield* one("http://h/a")
         const b = yield* one("http://h/b")
         const c = yield* one("http://h/c", { priority: 1 })
-        const claimed = yield* store.claim({ limit: 2, adopt: false })
+        const claimed = yield* store.claim({ limit: 2, adopt: false, onClaimed: () => {} })
         expect(claimed.map((row) => row.id)).toEqual([c.download.id, a.download.id])
         expect(claimed[0]).toMatchObject({ status: "processing", owner: me, epoch: 1, attempt: 1 })
-        expect((yield* store.claim({ limit: 9, adopt: false })).map((row) => row.id)).toEqual([b.download.id])
-        expect(yield* store.claim({ limit: 9, adopt: true })).toEqual([])
+        expect(
+          (yield* store.claim({ limit: 9, adopt: false, onClaimed: () => {} })).map((row) => row.id)
+        ).toEqual([b.download.id])
+        expect(yield* store.claim({ limit: 9, adopt: true, onClaimed: () => {} })).toEqual([])
         yield* store.tell(a.download.id, Message.Failed({ failure, verdict: { _tag: "RetryAt", at: 2000 } }))
         expect(yield* store.nextDue({ adopt: false })).toEqual(Option.some(2000))
-        expect(yield* store.claim({ limit: 9, adopt: false })).toEqual([])
+        expect(yield* store.claim({ limit: 9, adopt: false, onClaimed: () => {} })).toEqual([])
         yield* TestClock.adjust("2 seconds")
         expect(yield* claimOne).toMatchObject({ id: a.download.id, attempt: 2, strikes: [{ at: 0 }] })
       }).pipe(Effect.provide(layer(me)))
@@ -172,8 +174,8 @@ export const storeSuite = (
           { owner: null, status: "pending" }
         ])
         expect((yield* Effect.flip(store.tell(download.id, identified))).reason).toBe("Refused")
-        expect(yield* store.claim({ limit: 9, adopt: false })).toEqual([])
-        expect(yield* store.claim({ limit: 9, adopt: true })).toHaveLength(2)
+        expect(yield* store.claim({ limit: 9, adopt: false, onClaimed: () => {} })).toEqual([])
+        expect(yield* store.claim({ limit: 9, adopt: true, onClaimed: () => {} })).toHaveLength(2)
       }).pipe(Effect.provide(layer(me)))
     )
 
@@ -200,12 +202,12 @@ export const storeSuite = (
           expect(yield* heir.otherOwners).toContain(me)
           expect((yield* Effect.flip(heir.tell(download.id, Message.PauseRequested()))).reason).toBe("Fenced")
           expect(yield* heir.adopt(download.id)).toBe(false)
-          expect(yield* heir.claim({ limit: 9, adopt: true })).toEqual([])
+          expect(yield* heir.claim({ limit: 9, adopt: true, onClaimed: () => {} })).toEqual([])
           const [row] = yield* heir.disown(me)
           expect(row).toMatchObject({ status: "pending", owner: null, crashes: 1 })
           expect(yield* heir.otherOwners).not.toContain(me)
           expect(yield* heir.adopt(download.id)).toBe(true)
-          expect(yield* heir.claim({ limit: 9, adopt: false })).toHaveLength(1)
+          expect(yield* heir.claim({ limit: 9, adopt: false, onClaimed: () => {} })).toHaveLength(1)
         }).pipe(Effect.provide(layer(other)))
         // the first engine still believes in its claim; its writes must not land
         expect((yield* Effect.flip(store.tell(download.id, identified))).reason).toBe("Fenced")
