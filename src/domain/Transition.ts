@@ -119,7 +119,6 @@ const apply = (download: Download, message: Message, at: number): Download => {
       return {
         ...download,
         publishing: message.record,
-        checkpoint: message.record.size,
         total: message.record.size
       }
     case "Succeeded":

@@ -106,9 +106,14 @@ const make = Effect.gen(function* () {
       return yield* row(id)
     }),
     cancel: Effect.fn("Downloads.cancel")(function* (id) {
-      const asked = yield* store.tell(id, CancelRequested())
-      // what nobody works on ends here; what is being worked on loses its part with the worker
-      if (asked.status === "cancelled") yield* Effect.ignoreLogged(publisher.discard(asked))
+      const download = yield* row(id)
+      if (download.part !== null && download.status !== "processing" && !terminal.has(download.status)) {
+        // nobody may take it up while its part is removed, and a crash must not leave a part that no row will ask for
+        const paused = yield* store.tell(id, PauseRequested())
+        if (paused.status === "paused") yield* Effect.ignoreLogged(publisher.discard(paused))
+      }
+      yield* store.tell(id, CancelRequested())
+      // what is being worked on loses its part with the worker
       return yield* current(id)
     }),
     drained: orFailure(

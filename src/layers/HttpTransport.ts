@@ -11,6 +11,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -67,18 +68,39 @@ const make = Effect.gen(function* () {
       }
     })
 
+  /**
+   * The body was complete and yet not as long as it had announced, so its bytes need not be those asked for: a whole
+   * resource sent as a part looks like this. From 0 then, since checkpoints may hold some of it by now.
+   */
+  const contradicted = (
+    session: PartSession.PartSession,
+    body: Body,
+    fault: DownloadError.DownloadError
+  ): Effect.Effect<"more", Failures> =>
+    Effect.zipRight(
+      session.renounce,
+      body.start === 0
+        ? Effect.fail(fault)
+        : Effect.as(Effect.logInfo(`starting again from 0: ${fault.detail}`), "more" as const)
+    )
+
+  // uninterruptible but for the body itself: what has proved wrong must not be claimed on the way out
   const receive = (session: PartSession.PartSession, response: WireResponse, body: Body) =>
-    Effect.gen(function* () {
-      const writer = session.write(body.total)
-      yield* response.pipe(boundedSink(writer, body.bodyLength))
-      const received = yield* session.settle
-      const fault = Identity.bodyFault(body.bodyLength, received)
-      if (fault !== undefined) return yield* fault
-      if (body.total === undefined || session.held.bytes === body.total) return "complete"
-      // a 206 may be shorter than what was asked for (RFC 9110 section 15.3.7): ask for the rest
-      if (received > 0) return "more"
-      return yield* DownloadError.make("ProtocolViolation", "the server sent an empty part")
-    })
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const sink = boundedSink(session.write(body.total), body.bodyLength)
+        const ended = yield* Effect.either(restore(response.pipe(sink)))
+        if (sink.excess !== undefined) return yield* contradicted(session, body, sink.excess)
+        if (Either.isLeft(ended)) return yield* ended.left
+        const received = yield* session.settle
+        const fault = Identity.bodyFault(body.bodyLength, received)
+        if (fault !== undefined) return yield* contradicted(session, body, fault)
+        if (body.total === undefined || session.held.bytes === body.total) return "complete"
+        // a 206 may be shorter than what was asked for (RFC 9110 section 15.3.7): ask for the rest
+        if (received > 0) return "more"
+        return yield* DownloadError.make("ProtocolViolation", "the server sent an empty part")
+      })
+    )
 
   const transfer = (download: Download, reporter: Reporter) =>
     Effect.gen(function* () {

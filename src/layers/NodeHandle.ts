@@ -39,7 +39,9 @@ const toFileError = (error: NodeJS.ErrnoException, operation: string, path: stri
 
 const toIdentity = (stats: fs.BigIntStats): FileIdentity => ({
   dev: String(stats.dev),
-  ino: String(stats.ino)
+  ino: String(stats.ino),
+  // 0 where the file system does not tell
+  ...(stats.birthtimeNs > 0n ? { birth: String(stats.birthtimeNs) } : {})
 })
 
 const kindOf = (stats: fs.BigIntStats): FileFacts["kind"] => {
@@ -153,7 +155,8 @@ export const open = (
 ): Effect.Effect<Handle, FileError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<NodeHandle, FileError>((resume) =>
-      // O_NONBLOCK means nothing to a regular file, and keeps a FIFO of that name from blocking the thread
+      // O_NONBLOCK means nothing to a regular file, and keeps a FIFO of that name from blocking the thread (Linux opens
+      // one for both directions without waiting, POSIX leaves that open)
       fs.open(path, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0o666, (error, fd) => {
         if (error) return resume(Effect.fail(toFileError(error, operation, path)))
         fs.fstat(fd, { bigint: true }, (error, stats) => {

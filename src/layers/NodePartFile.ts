@@ -91,8 +91,8 @@ const make = (): Shape => {
       ),
     link: (from, to) =>
       call("link", to, (done: Callback<void>) => fs.link(from, to, done)).pipe(
-        // EPERM is Linux's answer on FAT and on some network file systems, ENOSYS that of some in user space
-        meaning("NoHardLinks", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS")
+        // what some file systems in user space answer; the usual codes are known to the domain
+        meaning("NoHardLinks", "ENOSYS")
       ),
     rename: (from, to) => call("rename to", to, (done: Callback<void>) => fs.rename(from, to, done)),
     remove: (path) =>

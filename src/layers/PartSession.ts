@@ -56,6 +56,8 @@ export interface PartSession {
   readonly held: Identity.Held
   /** Gives up what is held and starts at 0. The name of the file in the way, where the policy is to skip then. */
   readonly begin: (beginning: Beginning) => Effect.Effect<Option.Option<string>, Failures>
+  /** Gives up what is held, where the last body has proved to be another than it said. */
+  readonly renounce: Effect.Effect<void, Failures>
   /** Starts writing at the end of what is held. To be called after `begin`, or where something is held. */
   readonly write: (total: number | undefined) => PartWriter.PartWriter
   /** Waits for what was written, and takes it as held. */
@@ -110,6 +112,28 @@ export const open = (
     const nameTaken = (name: string) =>
       Effect.map(fileFailure(disk.facts(path.join(directory, name))), Option.isSome)
 
+    /** Nothing of what is held counts any more: neither in the row nor, after that, in the file. */
+    const restart = (to: Part, name: string, { total, validator }: Omit<Beginning, "proposedName">) =>
+      Effect.gen(function* () {
+        const reused = part !== undefined
+        const message = Identified({
+          filename: name,
+          part: { name: to.name, ...to.handle.identity },
+          total: total ?? null,
+          validator
+        })
+        // before the row gives up what was written: an interruption must not claim it again
+        writer = undefined
+        // a row that claims nothing yet needs no waiting: nothing is given up, and later messages come after this one
+        if (download.part === null && !reused) yield* reporter.note(message)
+        else yield* reporter.tell(message)
+        part = to
+        recorded = 0
+        held = { bytes: 0, total, validator }
+        if (reused) yield* fileFailure(to.handle.truncate(0))
+        else directorySynced = false
+      })
+
     const begin = (beginning: Beginning) =>
       Effect.gen(function* () {
         const name = filename ?? beginning.proposedName()
@@ -122,24 +146,7 @@ export const open = (
             `${path.join(directory, name)} is already there`
           )
         }
-        const reused = part
-        const current = reused ?? (yield* createPart(name))
-        const { total, validator } = beginning
-        const message = Identified({
-          filename: name,
-          part: { name: current.name, ...current.handle.identity },
-          total: total ?? null,
-          validator
-        })
-        // a row that claims nothing yet needs no waiting: nothing is given up, and later messages come after this one
-        if (download.part === null && reused === undefined) yield* reporter.note(message)
-        else yield* reporter.tell(message)
-        part = current
-        writer = undefined
-        recorded = 0
-        held = { bytes: 0, total, validator }
-        if (reused === undefined) directorySynced = false
-        else yield* fileFailure(reused.handle.truncate(0))
+        yield* restart(part ?? (yield* createPart(name)), name, beginning)
         return Option.none<string>()
       }).pipe(stepping.withPermits(1))
 
@@ -174,6 +181,14 @@ export const open = (
         return held
       },
       begin,
+      renounce: stepwise(
+        Effect.suspend(() => writer?.finish ?? Effect.void).pipe(
+          Effect.ignore,
+          Effect.zipRight(
+            Effect.suspend(() => restart(part!, filename!, { total: undefined, validator: Validators.none }))
+          )
+        )
+      ),
       write: (total) => {
         held = { ...held, total }
         reporter.gauge.total = total

@@ -50,6 +50,9 @@ export interface Finished {
 const fileFailure = <A, R>(effect: Effect.Effect<A, FileError, R>) =>
   Effect.mapError(effect, DownloadError.fromFile)
 
+const vanished = (part: string): DownloadError.DownloadError =>
+  DownloadError.make("DiskFailed", `${part} was removed or replaced before it was finished`)
+
 export const make = (disk: Disk) => {
   /** Brings a whole part under its final name and the row to `completed`. */
   const publish = (
@@ -64,11 +67,15 @@ export const make = (disk: Disk) => {
       // bytes beyond the end can be there from an earlier, longer try
       if (before.size > size) yield* fileFailure(part.truncate(size))
       yield* fileFailure(part.sync)
-      const { dev, ino, mtime, size: length } = yield* fileFailure(part.facts)
+      const file = path.join(download.directory, finished.partName)
+      // by its name, as that is what gets linked: it may have been removed or replaced behind our back
+      const facts = yield* fileFailure(disk.facts(file))
+      if (Option.isNone(facts) || !sameFile(facts.value, part.identity)) return yield* vanished(file)
+      const { kind: _file, size: length, ...rest } = facts.value
       if (length !== size) {
         return yield* DownloadError.make("DiskFailed", `the part file has ${length} bytes instead of ${size}`)
       }
-      const record: FinalRecord = { name: finished.filename, dev, ino, size, mtime }
+      const record: FinalRecord = { name: finished.filename, size, ...rest }
       yield* reporter.tell(Publishing({ record }))
       return yield* name(download, finished.partName, record, reporter)
     })
@@ -120,11 +127,10 @@ export const make = (disk: Disk) => {
         )
     ).pipe(
       Effect.as(true),
-      Effect.catchIf(
-        (error) => error.reason === "Exists" && !overwrite,
-        () => Effect.succeed(false)
-      ),
-      fileFailure
+      Effect.catchAll((error) => {
+        if (error.reason === "Exists" && !overwrite) return Effect.succeed(false)
+        return error.reason === "Missing" ? vanished(part) : DownloadError.fromFile(error)
+      })
     )
 
   const isDirectory = (file: string) =>
@@ -200,7 +206,9 @@ export const make = (disk: Disk) => {
       if (part === null) return
       const file = path.join(download.directory, part.name)
       const facts = yield* disk.facts(file)
-      if (Option.isSome(facts) && sameFile(facts.value, part)) yield* disk.remove(file)
+      if (Option.isNone(facts) || !sameFile(facts.value, part)) return
+      yield* disk.remove(file)
+      yield* disk.syncDirectory(download.directory)
     })
 
   return { discard, publish, resume, skipped }
