@@ -1,0 +1,126 @@
+/**
+ * `sluice get`: downloads what it is given, and waits. Everything that can be checked without the engine is checked
+ * for all URLs before anything starts. Only downloads asked for here are worked on.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { resolve } from "node:path"
+import type { Download } from "../../domain/Download.js"
+import { adviceOf } from "../../domain/DownloadError.js"
+import type { DownloadId } from "../../domain/DownloadId.js"
+import * as DownloadRequest from "../../domain/DownloadRequest.js"
+import { Downloads } from "../../services/Downloads.js"
+import * as Database from "./Database.js"
+import * as Display from "./Display.js"
+import * as Engine from "./Engine.js"
+import { Unfinished, UsageError } from "./Failures.js"
+import * as Invocation from "./Invocation.js"
+import { Output } from "./Output.js"
+import * as Session from "./Session.js"
+import { Surroundings } from "./Surroundings.js"
+
+/** The arguments of `get`, read. */
+export interface Asked extends Display.Options {
+  readonly urls: ReadonlyArray<string>
+  readonly dir: string | undefined
+  readonly output: string | undefined
+  readonly db: string | undefined
+  readonly headers: ReadonlyArray<DownloadRequest.Header>
+  readonly options: Omit<DownloadRequest.DownloadOptions, "giveUp">
+}
+
+/** Somebody is waiting: without progress, waiting ends after 10 minutes, not after the queue's day. */
+const giveUp = 10 * 60_000
+
+/** The requests, or the first thing that is wrong with one of them. */
+export const requests = (
+  asked: Asked,
+  cwd: string
+): Either.Either<ReadonlyArray<DownloadRequest.DownloadRequest>, UsageError> => {
+  if (asked.output !== undefined && asked.urls.length > 1) {
+    return Either.left(
+      new UsageError({
+        reason: "OutputForSeveral",
+        message: `--output names one file, and there are ${asked.urls.length} URLs`,
+        advice: "leave --output out, or run the command once for each URL"
+      })
+    )
+  }
+  return Either.all(
+    asked.urls.map((url) => {
+      const request: DownloadRequest.DownloadRequest = {
+        url,
+        directory: resolve(cwd, asked.dir ?? "."),
+        output: asked.output,
+        headers: asked.headers,
+        options: { ...asked.options, giveUp }
+      }
+      return DownloadRequest.accept(request).pipe(
+        Either.mapBoth({
+          onLeft: ({ detail, reason }) =>
+            new UsageError({ reason, message: detail, advice: adviceOf(reason) }),
+          onRight: () => request
+        })
+      )
+    })
+  )
+}
+
+/** Enqueues and awaits; every change is told as it comes. */
+const work = (
+  wanted: ReadonlyArray<DownloadRequest.DownloadRequest>,
+  session: Session.Session,
+  begunAt: number
+) =>
+  Effect.gen(function* () {
+    const downloads = yield* Downloads
+    const ids = new Set<DownloadId>()
+    for (const request of wanted) {
+      const download = yield* downloads.enqueue(request)
+      yield* session.enqueued(
+        download,
+        ids.has(download.id) || isOld(download, begunAt),
+        yield* Clock.currentTimeMillis
+      )
+      ids.add(download.id)
+    }
+    yield* Effect.forEach(
+      ids,
+      (id) => Effect.flatMap(downloads.await(id), (download) => session.observe([download])),
+      { concurrency: "unbounded", discard: true }
+    )
+  })
+
+/** Whether the download was there before this command: it attached to it. */
+const isOld = (download: Download, begunAt: number): boolean => download.createdAt < begunAt
+
+/** The program over an engine; what is shown goes through `session` and `display`. */
+export const download = (
+  wanted: ReadonlyArray<DownloadRequest.DownloadRequest>,
+  session: Session.Session,
+  display: Display.Display
+) =>
+  Effect.gen(function* () {
+    const downloads = yield* Downloads
+    const begunAt = yield* Clock.currentTimeMillis
+    yield* Effect.raceFirst(work(wanted, session, begunAt), Session.show(session, display, downloads))
+    yield* display.summary(session.tally(), (yield* Clock.currentTimeMillis) - begunAt)
+    const { failed, stopped } = session.tally()
+    if (failed + stopped > 0) return yield* new Unfinished()
+  })
+
+export const get = Effect.fn("sluice.get")(function* (asked: Asked) {
+  const surroundings = yield* Surroundings
+  const wanted = yield* requests(asked, surroundings.cwd)
+  const display = Display.make(yield* Output, asked)
+  const session = Session.make(display, "asked")
+  const database = Database.locate(asked.db, surroundings)
+  yield* Database.prepare(database)
+  const engine = yield* Engine.load
+  return yield* download(wanted, session, display).pipe(
+    Effect.provide(engine.layer({ database: database.path })),
+    // after the layer has closed: what is said to be saved is saved
+    Session.onInterrupt(session, display, Invocation.again(surroundings))
+  )
+})

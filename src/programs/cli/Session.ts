@@ -1,0 +1,119 @@
+/**
+ * Follows the downloads of one command: rows in, events out to the display, results counted.
+ *
+ * Rows come from two sides: the engine's changes (in order, but a slow reader loses some) and the answers to `await`
+ * (never lost, but they can overtake changes still on their way). So a row is compared with the last one seen: what
+ * is older is ignored, what was missed in between is made up for (Events.between), and each ending is told once.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Stream from "effect/Stream"
+import type { Download } from "../../domain/Download.js"
+import { terminal } from "../../domain/Download.js"
+import type { DownloadId } from "../../domain/DownloadId.js"
+import type { Shape as Downloads } from "../../services/Downloads.js"
+import type { Again, Display, NotDone, Tally } from "./Display.js"
+import * as Events from "./Events.js"
+import type { OutputClosed } from "./Output.js"
+import type { Known } from "./ProgressLine.js"
+
+/** @see {@link make} */
+export interface Session extends Known {
+  /** One more download belongs to this session. */
+  readonly enqueued: (download: Download, attached: boolean, at: number) => Effect.Effect<void, OutputClosed>
+  /** Rows as they were seen, oldest first. */
+  readonly observe: (rows: Iterable<Download>) => Effect.Effect<void, OutputClosed>
+  readonly tally: () => Tally
+}
+
+/** So many are kept to be told at the end; the rest is only counted. */
+const maxNotDone = 1000
+
+/** Whether `row` was overtaken by `known`. The end of a download is never old news, whatever the clocks say. */
+const isOlder = (row: Download, known: Download): boolean =>
+  !terminal.has(row.status) &&
+  (row.epoch < known.epoch || (row.epoch === known.epoch && row.updatedAt < known.updatedAt))
+
+/** `scope`: only downloads that were enqueued here, or whatever the engine works on. */
+export const make = (display: Display, scope: "asked" | "everything"): Session => {
+  const rows = new Map<DownloadId, Download>()
+  const ended = new Set<DownloadId>()
+  const notDone: Array<NotDone> = []
+  const counts = { completed: 0, bytes: 0, failed: 0, stopped: 0 }
+  // an event is told before the next row is looked at: two fibers observe
+  const oneByOne = Effect.unsafeMakeSemaphore(1).withPermits(1)
+
+  const count = (event: Events.Change): void => {
+    if (event.event === "completed") {
+      counts.completed++
+      counts.bytes += event.bytes
+    } else if (event.event === "failed" || event.event === "cancelled" || event.event === "paused") {
+      if (event.event === "failed") counts.failed++
+      else counts.stopped++
+      if (notDone.length < maxNotDone) notDone.push(event)
+    }
+  }
+
+  const accept = (row: Download): ReadonlyArray<Events.Change> => {
+    const previous = rows.get(row.id)
+    if (ended.has(row.id) || (previous === undefined && scope === "asked")) return []
+    if (previous !== undefined && isOlder(row, previous)) return []
+    if (terminal.has(row.status)) {
+      ended.add(row.id)
+      rows.delete(row.id)
+    } else {
+      rows.set(row.id, row)
+    }
+    const events = Events.between(previous, row)
+    events.forEach(count)
+    return events
+  }
+
+  return {
+    get: (id) => rows.get(id),
+    unfinished: () => rows.values(),
+    get finished() {
+      return ended.size
+    },
+    get of() {
+      return ended.size + rows.size
+    },
+    enqueued: (download, attached, at) =>
+      oneByOne(
+        Effect.suspend(() => {
+          if (!rows.has(download.id)) rows.set(download.id, download)
+          return display.tell([Events.enqueued(download, attached, at)])
+        })
+      ),
+    observe: (seen) =>
+      oneByOne(
+        Effect.suspend(() => {
+          const events = Array.from(seen).flatMap(accept)
+          return events.length === 0 ? Effect.void : display.tell(events)
+        })
+      ),
+    tally: () => ({ ...counts, notDone })
+  }
+}
+
+/** Observes the engine's changes until it is interrupted. */
+const follow = (session: Session, downloads: Downloads): Effect.Effect<never, OutputClosed> =>
+  downloads.changes.pipe(Stream.runForEachChunk(session.observe), Effect.zipRight(Effect.never))
+
+/** Shows what the engine does until it is interrupted. */
+export const show = (
+  session: Session,
+  display: Display,
+  downloads: Downloads
+): Effect.Effect<never, OutputClosed> =>
+  Effect.raceFirst(follow(session, downloads), display.progress(session, downloads.active))
+
+/** When the effect is interrupted, and has let go of everything, says what is left and how to go on. */
+export const onInterrupt =
+  (session: Session, display: Display, again: Again) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.onExit(self, (exit) =>
+      Exit.isInterrupted(exit)
+        ? Effect.ignore(display.interrupted(Array.from(session.unfinished()), again))
+        : Effect.void
+    )

@@ -1,0 +1,18 @@
+/**
+ * What the command line knows of the process around it. A service, so that tests can have their own.
+ */
+import * as Context from "effect/Context"
+
+/** @see {@link Surroundings} */
+export interface Shape {
+  /** The arguments after the program's name, as typed. */
+  readonly args: ReadonlyArray<string>
+  /** The path of the script that was started. */
+  readonly script: string
+  readonly cwd: string
+  readonly home: string
+  /** `$XDG_STATE_HOME`. By its specification a relative path counts as unset. */
+  readonly stateHome: string | undefined
+}
+
+export class Surroundings extends Context.Tag("sluice/cli/Surroundings")<Surroundings, Shape>() {}

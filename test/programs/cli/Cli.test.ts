@@ -1,0 +1,171 @@
+import { it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { describe, expect } from "vitest"
+import * as Cli from "../../../src/programs/cli/Cli.js"
+import { exitCode } from "../../../src/programs/cli/Failures.js"
+import { Output } from "../../../src/programs/cli/Output.js"
+import { Surroundings } from "../../../src/programs/cli/Surroundings.js"
+import { streams } from "./Fixtures.js"
+
+/** Arguments that never reach an engine. */
+const sluice = (...args: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const { output, stderr, stdout } = streams()
+    const exit = yield* Cli.program(args).pipe(
+      Effect.provideService(Output, output),
+      Effect.provideService(Surroundings, {
+        args,
+        script: "/usr/bin/sluice",
+        cwd: "/nowhere",
+        home: "/nowhere",
+        stateHome: undefined
+      }),
+      Effect.exit
+    )
+    return { code: exitCode(exit, undefined), stderr, stdout }
+  })
+
+const url = "http://example.org/f"
+
+describe("bad usage is one clear sentence and exit code 2", () => {
+  it.effect.each([
+    [[], "a command is missing"],
+    [["frob"], "use one of 'get', 'run', 'ls'"],
+    [["get"], "Missing argument <URL>"],
+    [["get", "nonsense"], '"nonsense" is not a URL'],
+    [["get", "/etc/passwd"], '"/etc/passwd" is not a URL'],
+    [["get", "ftp://example.org/f"], "has the scheme ftp"],
+    [["get", "file:///etc/passwd"], "has the scheme file"],
+    [["get", url, "nonsense"], '"nonsense" is not a URL'],
+    [["get", "--frob", url], "--frob: there is no such option"],
+    [["get", url, "--frob"], "--frob: there is no such option"],
+    [["get", url, "--dir"], "--dir"],
+    [["get", url, "--dir", ""], "the directory is empty"],
+    [["get", "--dir", "a", "--dir", "b", url], "given twice"],
+    [["get", url, "--output", "a/b"], "can't be used"],
+    [["get", url, url, "--output", "a"], "--output names one file"],
+    [["get", url, "--connections", "4"], "not possible yet"],
+    [["get", url, "--connections", "0"], "at least 1"],
+    [["get", url, "--max-retries", "-1"], "--max-retries"],
+    [["get", url, "--max-retries", "many"], "--max-retries"],
+    [["get", url, "--retry-delay", "soon"], '--retry-delay: "soon" is not a duration'],
+    [["get", url, "--timeout", "0"], "--timeout"],
+    [["get", url, "--stall-timeout", "5 minutes"], "--stall-timeout"],
+    [["get", url, "--header", "nonsense"], "--header: a header has no name"],
+    [["get", url, "--header=Range: bytes=0-"], "Range is set by sluice itself"],
+    [["get", url, "--header"], "--header: its value is missing"],
+    [["get", url, "--header", "A: b", "--header="], "--header: its value is missing"],
+    [
+      ["get", url, "--on-conflict", "ask"],
+      '--on-conflict: "ask" is not one of rename, overwrite, skip, fail'
+    ],
+    [["ls", "--status", "lost"], '--status: "lost" is not one of pending'],
+    [["ls", "extra"], "'extra'"],
+    [["run", "--concurrency", "3"], "--concurrency"]
+  ] as const)("%j", ([args, words]) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* sluice(...args)
+      expect(code).toBe(2)
+      expect(stdout.text).toBe("")
+      expect(stderr.text).toContain(words)
+      // once: the sentence and what to do
+      expect(stderr.lines).toHaveLength(2)
+      expect(stderr.lines[0]).toMatch(/^sluice: \S/)
+      expect(stderr.lines[1]).toMatch(/^ {8}\S/)
+    })
+  )
+
+  it.effect("for programs it is an event as well", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* sluice("get", "--json", "nonsense")
+      expect(code).toBe(2)
+      expect(stdout.lines).toHaveLength(1)
+      expect(JSON.parse(stdout.text)).toMatchObject({
+        v: 1,
+        event: "error",
+        reason: "InvalidUrl",
+        message: '"nonsense" is not a URL',
+        exit: 2
+      })
+      expect(stderr.lines).toHaveLength(2)
+    })
+  )
+
+  it.effect("and shows no secret", () =>
+    Effect.gen(function* () {
+      for (const args of [
+        ["get", "ftp://user:hunter2@example.org/"],
+        ["get", url, "--header", "Bad Name: hunter2"],
+        ["get", url, "--haeder=Authorization: hunter2"]
+      ]) {
+        const { code, stderr } = yield* sluice(...args)
+        expect(code).toBe(2)
+        expect(stderr.text).not.toContain("hunter2")
+      }
+    })
+  )
+})
+
+describe("help", () => {
+  it.effect.each(["get", "run", "ls"] as const)(
+    "of %s has an example and no colours where nobody sees them",
+    (name) =>
+      Effect.gen(function* () {
+        const { code, stderr, stdout } = yield* sluice(name, "--help")
+        expect(code).toBe(0)
+        expect(stderr.text).toBe("")
+        expect(stdout.text).toMatch(new RegExp(`Example:\n +sluice ${name} `))
+        expect(stdout.text).toContain(`$ sluice ${name} `)
+        expect(stdout.text).not.toContain("\u001b")
+        expect(stdout.text).not.toMatch(/A user-defined piece of text|A true or false value/)
+      })
+  )
+
+  it.effect("names every option of get, with its default", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* sluice("get", "--help")
+      for (const option of [
+        "--dir DIR",
+        "--output NAME",
+        "--db FILE",
+        "--connections N",
+        "--max-retries N",
+        "--retry-delay D",
+        "--timeout D",
+        "--stall-timeout D",
+        "--header 'K: V'",
+        "--on-conflict rename|overwrite|skip|fail",
+        "--json",
+        "--quiet",
+        "--no-progress"
+      ]) {
+        expect(stdout.text).toContain(`\n${option}`)
+      }
+      expect(stdout.text).toContain("Default: 30s")
+    })
+  )
+
+  it.effect("of the whole lists the commands; --version is one line", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* sluice("--help")
+      expect(stdout.text).toMatch(/- get .*\n.*- run .*\n.*- ls /)
+      expect((yield* sluice("get", "--version")).stdout.text).toMatch(/^\d+\.\d+\.\d+\n$/)
+    })
+  )
+})
+
+describe("ls", () => {
+  it.effect("of a default database that was never made is empty", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* sluice("ls")
+      expect([code, stdout.text, stderr.text]).toEqual([0, "", ""])
+    })
+  )
+  it.effect("of a named one that is not there is an error", () =>
+    Effect.gen(function* () {
+      const { code, stderr } = yield* sluice("ls", "--db", "gone.db")
+      expect(code).toBe(3)
+      expect(stderr.text).toContain("/nowhere/gone.db can't be opened (there is no such file)")
+    })
+  )
+})

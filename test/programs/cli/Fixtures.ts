@@ -1,0 +1,150 @@
+/**
+ * A command line without processes: rows made by hand, an engine that is driven by the test, and streams that remember.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import type { Download } from "../../../src/domain/Download.js"
+import { terminal } from "../../../src/domain/Download.js"
+import type { DownloadError } from "../../../src/domain/DownloadError.js"
+import type { DownloadId } from "../../../src/domain/DownloadId.js"
+import * as Ids from "../../../src/domain/DownloadId.js"
+import type { DownloadRequest } from "../../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../../src/domain/DownloadRequest.js"
+import type { StoreError } from "../../../src/domain/StoreError.js"
+import * as Output from "../../../src/programs/cli/Output.js"
+import { Downloads } from "../../../src/services/Downloads.js"
+import type { Active } from "../../../src/services/Supervisor.js"
+
+export const secret = "Bearer hunter2"
+
+export const row = (more: Partial<Download> = {}): Download => ({
+  id: Ids.fromKey(1),
+  url: "http://example.org/file.bin",
+  directory: "/downloads",
+  output: null,
+  headers: Redacted.make([["Authorization", secret]]),
+  options: defaultOptions,
+  priority: 0,
+  status: "pending",
+  desired: "run",
+  owner: null,
+  epoch: 0,
+  filename: null,
+  part: null,
+  checkpoint: 0,
+  total: null,
+  validator: null,
+  publishing: null,
+  outcome: null,
+  attempt: 0,
+  attemptStartedAt: null,
+  attemptFrom: 0,
+  strikes: [],
+  crashes: 0,
+  nextAttemptAt: null,
+  waitingSince: null,
+  failure: null,
+  pid: null,
+  createdAt: 0,
+  updatedAt: 0,
+  finishedAt: null,
+  ...more
+})
+
+/** What a stream of a process was given, and whether it is a terminal. */
+export class FakeStream implements Output.Stream {
+  text = ""
+  readonly writableLength = 0
+  closed = false
+  columns: number | undefined
+  constructor(readonly isTTY = false) {
+    this.columns = isTTY ? 80 : undefined
+  }
+  write(...args: ReadonlyArray<unknown>): boolean {
+    const done = args.at(-1)
+    if (!this.closed) this.text += String(args[0])
+    if (typeof done === "function") done(this.closed ? new Error("EPIPE") : null)
+    return true
+  }
+  get lines(): ReadonlyArray<string> {
+    return this.text.split("\n").filter((line) => line !== "")
+  }
+}
+
+export const streams = (
+  options: { readonly terminal?: boolean; readonly TERM?: string; readonly NO_COLOR?: string } = {}
+) => {
+  const stdout = new FakeStream(options.terminal)
+  const stderr = new FakeStream(options.terminal)
+  return { stdout, stderr, output: Output.make(stdout, stderr, options) }
+}
+
+/** An engine whose downloads change when the test says so. */
+export interface FakeEngine {
+  readonly layer: Layer.Layer<Downloads>
+  /** The row as the engine would commit it. `quietly`: the change itself is lost to readers. */
+  readonly put: (row: Download, quietly?: "quietly") => Effect.Effect<void>
+  readonly requests: Array<DownloadRequest>
+  readonly active: Array<Active>
+  /** No `await` or `drained` answers before this. */
+  readonly drain: Effect.Effect<void>
+}
+
+export const fakeEngine = (
+  enqueue: (
+    request: DownloadRequest,
+    index: number
+  ) => Effect.Effect<Download, DownloadError | StoreError> = (request, index) =>
+    Effect.succeed(row({ id: Ids.fromKey(index + 1), url: request.url, directory: request.directory }))
+): Effect.Effect<FakeEngine> =>
+  Effect.gen(function* () {
+    const changes = yield* PubSub.unbounded<Download>()
+    const rows = new Map<DownloadId, Download>()
+    const ends = new Map<DownloadId, Deferred.Deferred<Download>>()
+    const drained = yield* Deferred.make<void>()
+    const requests: Array<DownloadRequest> = []
+    const active: Array<Active> = []
+    const endOf = (id: DownloadId) => {
+      const known = ends.get(id) ?? Deferred.unsafeMake<Download>(FiberId.none)
+      ends.set(id, known)
+      return known
+    }
+    const shape: Downloads["Type"] = {
+      enqueue: (request) =>
+        Effect.suspend(() => {
+          requests.push(request)
+          return enqueue(request, requests.length - 1)
+        }),
+      await: (id) => Deferred.await(endOf(id)),
+      get: (id) => Effect.sync(() => Option.fromNullable(rows.get(id))),
+      list: (filter) =>
+        Effect.sync(() =>
+          Array.from(rows.values()).filter(({ status }) => filter?.status?.includes(status) ?? true)
+        ),
+      pause: () => Effect.die("not used"),
+      resume: () => Effect.die("not used"),
+      cancel: () => Effect.die("not used"),
+      drained: Deferred.await(drained),
+      changes: Stream.fromPubSub(changes),
+      active: Effect.sync(() => Array.from(active))
+    }
+    return {
+      layer: Layer.succeed(Downloads, shape),
+      put: (next, quietly) =>
+        Effect.gen(function* () {
+          rows.set(next.id, next)
+          if (quietly === undefined) yield* changes.publish(next)
+          if (terminal.has(next.status) || next.status === "paused")
+            yield* Deferred.succeed(endOf(next.id), next)
+        }),
+      requests,
+      active,
+      drain: Effect.asVoid(Deferred.succeed(drained, undefined))
+    }
+  })

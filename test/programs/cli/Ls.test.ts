@@ -1,0 +1,90 @@
+import { it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import { describe, expect } from "vitest"
+import type { Download } from "../../../src/domain/Download.js"
+import * as Ids from "../../../src/domain/DownloadId.js"
+import * as Ls from "../../../src/programs/cli/Ls.js"
+import { Output } from "../../../src/programs/cli/Output.js"
+import type { Filter } from "../../../src/services/Store.js"
+import { Store } from "../../../src/services/Store.js"
+import { row, secret, streams } from "./Fixtures.js"
+
+const rows: ReadonlyArray<Download> = [
+  row({ status: "completed", filename: "日本語.iso", checkpoint: 1536, total: 1536 }),
+  row({ id: Ids.fromKey(2), status: "processing", output: "b.bin", checkpoint: 1, total: 3 }),
+  row({ id: Ids.fromKey(3), url: "http://example.org/" })
+]
+
+const list = (asked: Partial<Ls.Asked>, stored = rows) =>
+  Effect.gen(function* () {
+    const { output, stderr, stdout } = streams()
+    const filters: Array<Filter> = []
+    const store = Layer.mock(Store, {
+      changes: yield* PubSub.unbounded<Download>(),
+      list: (filter: Filter) => {
+        filters.push(filter)
+        return Effect.succeed(stored.slice(-(filter.limit ?? 1000)))
+      }
+    })
+    yield* Ls.list({ db: undefined, status: [], limit: 1000, json: false, ...asked }).pipe(
+      Effect.provide(store),
+      Effect.provideService(Output, output)
+    )
+    return { stderr, stdout, filters }
+  })
+
+describe("ls", () => {
+  it("is a table, aligned also behind wide names", () => {
+    expect(Ls.table(rows, undefined)).toBe(
+      [
+        "ID           STATUS      DONE     SIZE  NAME        URL",
+        "10000000000  completed   100%  1.5 KiB  日本語.iso  http://example.org/file.bin",
+        "20000000000  processing   33%      3 B  b.bin       http://example.org/file.bin",
+        "30000000000  pending        -        -  download    http://example.org/",
+        ""
+      ].join("\n")
+    )
+  })
+
+  it("fits the terminal", () => {
+    const lines = Ls.table(rows, 40).split("\n")
+    expect(lines[1]).toBe("10000000000  completed   100%  1.5 KiB …")
+  })
+
+  it("can't be made to drive the terminal", () => {
+    expect(Ls.table([row({ output: "\u001b[2Jx\ny" })], undefined).split("\n")).toHaveLength(3)
+    expect(Ls.table([row({ output: "\u001b[2Jx" })], undefined)).not.toContain("\u001b")
+  })
+
+  it.effect("is nothing when there is nothing", () =>
+    Effect.gen(function* () {
+      const { stderr, stdout } = yield* list({}, [])
+      expect(stdout.text + stderr.text).toBe("")
+    })
+  )
+
+  it.effect("passes on what was asked for, and says when it is not all", () =>
+    Effect.gen(function* () {
+      const { filters, stderr, stdout } = yield* list({ status: ["failed", "pending"], limit: 2 })
+      expect(filters).toEqual([{ status: ["failed", "pending"], limit: 3 }])
+      expect(stdout.lines).toHaveLength(3)
+      expect(stdout.text).not.toContain("10000000000")
+      expect(stderr.text).toContain("only the newest 2 are shown")
+      expect((yield* list({ limit: 3 })).stderr.text).toBe("")
+    })
+  )
+
+  it.effect("--json is one object a line, without secrets", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* list({ json: true })
+      expect(stdout.lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+        { v: 1, event: "download", status: "completed", percent: 100, path: "/downloads/日本語.iso" },
+        { v: 1, event: "download", status: "processing", percent: 33, bytes: 1, total: 3 },
+        { v: 1, event: "download", status: "pending", percent: null, path: null }
+      ])
+      expect(stdout.text).not.toContain(secret)
+    })
+  )
+})
