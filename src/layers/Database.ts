@@ -55,7 +55,8 @@ const reasonOf = (code: string): StoreErrorReason => {
   if (code.startsWith("SQLITE_NOTADB")) return "NotADatabase"
   if (code.startsWith("SQLITE_READONLY") || code === "EACCES" || code === "EROFS" || code === "EPERM")
     return "ReadOnly"
-  if (code.startsWith("SQLITE_FULL") || code === "ENOSPC" || code === "EDQUOT") return "Full"
+  // SHMSIZE: the shared memory beside the file could not grow
+  if (/^SQLITE_(FULL|IOERR_SHMSIZE)/.test(code) || code === "ENOSPC" || code === "EDQUOT") return "Full"
   if (code.startsWith("SQLITE_CANTOPEN") || code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR")
     return "Unavailable"
   return "Io"

@@ -34,8 +34,8 @@ import type { StoreError } from "../domain/StoreError.js"
 import type { Shape as Disk, Handle } from "../services/PartFile.js"
 import type { Reporter } from "../services/Transport.js"
 
-/** More files of one name than this in one directory, and the download fails rather than searching on. */
-const maxCandidates = 10_000
+/** Numbered names beyond this are not looked for. */
+const maxNumber = 2 ** 24
 
 type Failures = DownloadError.DownloadError | StoreError
 
@@ -136,18 +136,35 @@ export const make = (disk: Disk) => {
   const isDirectory = (file: string) =>
     fileFailure(disk.facts(file)).pipe(Effect.map(Option.exists((facts) => facts.kind === "directory")))
 
-  /** The first of `name (n).ext`, from n on, that nothing has. */
+  /**
+   * A free `name (n).ext`, from n on, whose predecessor is taken: found by doubling and then halving, so that a thousand files
+   * of one name don't cost a thousand looks each.
+   */
   const freeName = (directory: string, intended: FinalRecord, from: number) =>
     Effect.gen(function* () {
-      for (let n = from; n <= maxCandidates; n++) {
-        const candidate = FileName.numbered(intended.name, n)
-        const taken = yield* fileFailure(disk.facts(path.join(directory, candidate)))
-        if (Option.isNone(taken)) return [{ ...intended, name: candidate }, n] as const
+      const isFree = (n: number) =>
+        Effect.map(
+          fileFailure(disk.facts(path.join(directory, FileName.numbered(intended.name, n)))),
+          Option.isNone
+        )
+      let taken = from - 1
+      let free = from
+      while (!(yield* isFree(free))) {
+        taken = free
+        free *= 2
+        if (free > maxNumber) {
+          return yield* DownloadError.make(
+            "DestinationExists",
+            `${intended.name} and its numbered names are taken`
+          )
+        }
       }
-      return yield* DownloadError.make(
-        "DestinationExists",
-        `${intended.name} and ${maxCandidates} numbered names are taken`
-      )
+      while (free - taken > 1) {
+        const middle = Math.floor((free + taken) / 2)
+        if (yield* isFree(middle)) free = middle
+        else taken = middle
+      }
+      return [{ ...intended, name: FileName.numbered(intended.name, free) }, free] as const
     })
 
   /** The name appeared while the bytes came; the policy is to leave it alone. */

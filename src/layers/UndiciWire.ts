@@ -34,8 +34,8 @@ type Ending = Effect.Effect<void, DownloadError>
 
 const pipedTwice: Ending = Effect.dieMessage("the body of a response was piped twice")
 
-/** Origin, host, path with query. Callers send normalised URLs; a URL object for each request would be a tenth of its cost. */
-const address = /^(https?:\/\/([^/?#@]+))([^#]*)/
+/** Origin, host, path with query. Callers give normalised URLs; a URL object would be a tenth of a request's cost. */
+const address = /^(https?:\/\/([^/?#@]+))(?=[/?#]|$)([^#]*)/
 
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #connections: Connections
@@ -134,7 +134,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       const chunk = this.#backlog.shift()
       if (chunk === undefined) break
       if (!sink.write(chunk)) this.#hold(true)
-      // oxlint-disable-next-line typescript/no-unnecessary-condition -- the sink may have failed
+      // the sink may have failed
       if (this.#ending !== undefined) return
     }
     if (this.#complete) {
