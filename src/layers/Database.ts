@@ -76,41 +76,32 @@ const toStoreError = (path: string, cause: unknown): StoreError => {
   return new StoreError({
     reason: reasonOf(code),
     path,
-    detail: code === "" ? message : `${code}: ${message}`
+    // node's own messages begin with the code, SQLite's don't
+    detail: code === "" || message.startsWith(code) ? message : `${code}: ${message}`
   })
 }
 
-/** Looks before anything is changed; makes the file if it is missing. */
+/**
+ * Looks before anything is changed; makes the file if it is missing. What is there is looked at through SQLite only: closing a
+ * descriptor of our own would free the locks that another engine of this process holds on the file (POSIX).
+ */
 const prepare = (path: string): Effect.Effect<void, StoreError> =>
   Effect.try({
     try: () => {
       const stat = fs.statSync(path, { throwIfNoEntry: false })
-      if (stat !== undefined && !stat.isFile()) {
-        throw new StoreError({ reason: "Unavailable", path, detail: "it is not a regular file" })
-      }
-      if (stat === undefined || stat.size === 0) {
-        fs.closeSync(fs.openSync(path, "a", 0o600))
-        const db = new Sqlite(path, { timeout: 5000 })
-        try {
-          db.pragma(`application_id = ${applicationId}`)
-        } finally {
-          db.close()
-        }
-        return
-      }
-      fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK)
-      const header = Buffer.alloc(100)
-      const fd = fs.openSync(path, "r")
+      if (stat === undefined) fs.closeSync(fs.openSync(path, "a", 0o600))
+      else if (stat.isFile()) fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK)
+      else throw new StoreError({ reason: "Unavailable", path, detail: "it is not a regular file" })
+      const db = new Sqlite(path, { fileMustExist: true, timeout: 5000 })
       try {
-        fs.readSync(fd, header, 0, 100, 0)
+        const id = db.pragma("application_id", { simple: true })
+        if (id === applicationId) return
+        if (id !== 0 || db.pragma("page_count", { simple: true }) !== 0) {
+          throw new StoreError({ reason: "NotADatabase", path, detail: "it belongs to another program" })
+        }
+        db.pragma(`application_id = ${applicationId}`)
       } finally {
-        fs.closeSync(fd)
-      }
-      if (header.toString("latin1", 0, 16) !== "SQLite format 3\u0000") {
-        throw new StoreError({ reason: "NotADatabase", path })
-      }
-      if (header.readUInt32BE(68) !== applicationId) {
-        throw new StoreError({ reason: "NotADatabase", path, detail: "it belongs to another program" })
+        db.close()
       }
     },
     catch: (cause) => toStoreError(path, cause)

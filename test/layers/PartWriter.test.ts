@@ -164,7 +164,7 @@ describe("PartWriter", () => {
       const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
       yield* Effect.yieldNow()
       expect(disk.complete()).toBe(true)
-      yield* Effect.yieldNow()
+      yield* Effect.repeatN(Effect.yieldNow(), 50)
       expect(interruption.unsafePoll()).toBe(null)
       expect(disk.complete()).toBe(true)
       yield* Fiber.join(interruption)
