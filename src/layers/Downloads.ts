@@ -24,6 +24,7 @@ import { PartFile } from "../services/PartFile.js"
 import { Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
 import * as Publisher from "./Publisher.js"
+import { firstToEnd } from "./Race.js"
 
 const make = Effect.gen(function* () {
   const store = yield* Store
@@ -80,7 +81,7 @@ const make = Effect.gen(function* () {
       }
     })
 
-  const orFailure = <A>(effect: Effect.Effect<A, StoreError>) => Effect.raceFirst(effect, supervisor.failure)
+  const orFailure = <A>(effect: Effect.Effect<A, StoreError>) => firstToEnd(effect, supervisor.failure)
 
   const current = (id: DownloadId) => Effect.zipRight(supervisor.interrupt(id), row(id))
 

@@ -29,6 +29,7 @@ import { type Reporter, type Transferred, Transport } from "../services/Transpor
 import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
 import { boundedSink } from "./BoundedSink.js"
 import * as PartSession from "./PartSession.js"
+import { firstToEnd } from "./Race.js"
 import { watch } from "./Watchdog.js"
 
 type Failures = DownloadError.DownloadError | StoreError
@@ -163,7 +164,7 @@ const make = Effect.gen(function* () {
         interval: checkpointInterval,
         onTick: session.record
       })
-      return yield* Effect.raceFirst(rounds, guard).pipe(Effect.onError(() => session.keep))
+      return yield* firstToEnd(rounds, guard).pipe(Effect.onError(() => session.keep))
     })
 
   return Transport.of({ transfer })

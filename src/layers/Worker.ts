@@ -42,8 +42,14 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
       const held: Download =
         download.publishing === null ? download : { ...download, checkpoint: 0, total: null, validator: null }
       const result = yield* transport.transfer(held, reporter)
-      if (result._tag === "Skipped") yield* publisher.skipped(download, result.filename, reporter)
-      else yield* publisher.publish(download, result, reporter)
+      if (result._tag === "Fetched") {
+        yield* publisher.publish(download, result, reporter)
+        return
+      }
+      // the name may have been taken after a part was begun
+      const row = Option.getOrElse(yield* store.get(download.id), () => download)
+      yield* Effect.ignoreLogged(publisher.discard(row))
+      yield* publisher.skipped(download, result.filename, reporter)
     }).pipe(Effect.scoped)
 
   const conclude = (download: Download, exit: Exit.Exit<void, DownloadError | StoreError>) =>

@@ -41,10 +41,14 @@ const makeDirectory = (path: string): Effect.Effect<void, string> => {
   const make = Effect.tryPromise({
     try: () => mkdir(path, { mode: 0o700 }),
     catch: (error) => (error instanceof Error && "code" in error ? String(error.code) : String(error))
-  })
+  }).pipe(
+    // made by another command meanwhile; if it is no directory, opening the database will tell
+    Effect.catchIf(
+      (code) => code === "EEXIST",
+      () => Effect.void
+    )
+  )
   return Effect.catchAll(make, (code) => {
-    // if it is no directory, opening the database will tell
-    if (code === "EEXIST") return Effect.void
     if (code !== "ENOENT" || dirname(path) === path) return Effect.fail(code)
     return Effect.zipRight(makeDirectory(dirname(path)), make)
   })
