@@ -165,7 +165,7 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
 }
 
 /** What makes two requests the same while the first is unfinished (PROMISES Q4): sources and destination. */
-export const keyOf = (accepted: Accepted): string =>
+export const keyOf = (accepted: Pick<Accepted, "url" | "directory" | "output">): string =>
   // JSON, because names may hold any separator
   JSON.stringify([accepted.url, accepted.directory, accepted.output])
 

@@ -46,8 +46,9 @@ export const decide = (
 }
 
 const waitFor = (download: Download, error: DownloadError, now: number): Verdict => {
-  const at = now + (error.reason === "DiskFull" ? diskPause : Math.max(1000, error.retryAfter ?? 0))
-  const deadline = (download.waitingSince ?? now) + download.options.giveUp
+  const at = now + (error.reason === "DiskFull" ? diskPause : Math.ceil(Math.max(1000, error.retryAfter ?? 0)))
+  // a clock that was set back must not make a wait look as if it began in the future
+  const deadline = Math.min(download.waitingSince ?? now, now) + download.options.giveUp
   return at > deadline ? { _tag: "Final" } : { _tag: "WaitUntil", at }
 }
 
@@ -59,7 +60,7 @@ const replay = (policy: RetryPolicy, strikes: ReadonlyArray<Strike>): Effect.Eff
       const [next, , decision] = yield* policy.step(at, new DownloadError(failure), state)
       if (decision._tag === "Done") return { _tag: "Final" } as const
       state = next
-      verdict = { _tag: "RetryAt", at: Math.max(at, Intervals.start(decision.intervals)) }
+      verdict = { _tag: "RetryAt", at: Math.ceil(Math.max(at, Intervals.start(decision.intervals))) }
     }
     return verdict
   })

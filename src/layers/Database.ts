@@ -37,6 +37,8 @@ export interface Shape {
   readonly transact: <A, R>(
     effect: Effect.Effect<A, SqlError | StoreError, R>
   ) => Effect.Effect<A, StoreError, R>
+  /** Repeats what failed because another process holds the lock, for up to 10 s. */
+  readonly whileLocked: <A, R>(effect: Effect.Effect<A, StoreError, R>) => Effect.Effect<A, StoreError, R>
   /** Turns what SQLite says into what a person can use. */
   readonly mapError: (error: SqlError) => StoreError
 }
@@ -94,9 +96,11 @@ const prepare = (path: string): Effect.Effect<void, StoreError> =>
       else throw new StoreError({ reason: "Unavailable", path, detail: "it is not a regular file" })
       const db = new Sqlite(path, { fileMustExist: true, timeout: 5000 })
       try {
+        // in this order: another process may be writing the id to an empty file just now
+        const empty = db.pragma("page_count", { simple: true }) === 0
         const id = db.pragma("application_id", { simple: true })
         if (id === applicationId) return
-        if (id !== 0 || db.pragma("page_count", { simple: true }) !== 0) {
+        if (id !== 0 || !empty) {
           throw new StoreError({ reason: "NotADatabase", path, detail: "it belongs to another program" })
         }
         db.pragma(`application_id = ${applicationId}`)
@@ -106,6 +110,11 @@ const prepare = (path: string): Effect.Effect<void, StoreError> =>
     },
     catch: (cause) => toStoreError(path, cause)
   })
+
+const whileLocked: Shape["whileLocked"] = Effect.retry({
+  while: (error) => error.reason === "Locked",
+  schedule: Schedule.spaced("20 millis").pipe(Schedule.jittered, Schedule.upTo("10 seconds"))
+})
 
 const make = (path: string): Effect.Effect<Shape, StoreError, SqlClient.SqlClient> =>
   Effect.gen(function* () {
@@ -119,10 +128,7 @@ const make = (path: string): Effect.Effect<Shape, StoreError, SqlClient.SqlClien
           defect instanceof SqlError ? Effect.fail(defect) : Effect.die(defect)
         ),
         Effect.catchTag("SqlError", (error) => Effect.fail(mapError(error))),
-        Effect.retry({
-          while: (error) => error.reason === "Locked",
-          schedule: Schedule.spaced("20 millis").pipe(Schedule.jittered, Schedule.upTo("10 seconds"))
-        }),
+        whileLocked,
         Effect.withTracerEnabled(false)
       )
     yield* sql`PRAGMA busy_timeout = ${sql.literal(String(busyTimeout))}`.pipe(Effect.mapError(mapError))
@@ -131,7 +137,7 @@ const make = (path: string): Effect.Effect<Shape, StoreError, SqlClient.SqlClien
     // secrets that a row drops are to be gone from the file, not only from the row
     yield* sql`PRAGMA secure_delete = ON`.pipe(Effect.mapError(mapError))
     yield* transact(migrateOnce(path))
-    return { path, transact, mapError }
+    return { path, transact, whileLocked, mapError }
   })
 
 const migrateOnce = (path: string) =>

@@ -64,20 +64,30 @@ const make = Effect.gen(function* () {
   const inherit = (download: Download) =>
     Effect.gen(function* () {
       if (download.owner !== null && (yield* life.isAlive(download.owner))) return false
-      if (download.owner !== null) yield* store.disown(download.owner)
+      if (download.owner !== null) {
+        yield* Effect.flatMap(store.disown(download.owner), Effect.forEach(publisher.discard))
+      }
       yield* store.adopt(download.id)
       yield* supervisor.ring
       return true
     })
 
+  /** Looks once, and waits for a reason to look again. */
+  const look = (id: DownloadId) =>
+    Effect.gen(function* () {
+      const changed = yield* store.nextChange(id)
+      const download = yield* row(id)
+      if (settled(download)) return download
+      if (download.owner === life.id) yield* changed
+      else if (!(yield* inherit(download))) yield* Effect.sleep(pollInterval)
+      return undefined
+    })
+
   const awaitOne = (id: DownloadId): Effect.Effect<Download, StoreError> =>
     Effect.gen(function* () {
       for (;;) {
-        const changed = yield* store.nextChange(id)
-        const download = yield* row(id)
-        if (settled(download)) return download
-        if (download.owner === life.id) yield* changed
-        else if (!(yield* inherit(download))) yield* Effect.sleep(pollInterval)
+        const settledRow = yield* Effect.scoped(look(id))
+        if (settledRow !== undefined) return settledRow
       }
     })
 
@@ -111,11 +121,13 @@ const make = Effect.gen(function* () {
       if (download.part !== null && download.status !== "processing" && !terminal.has(download.status)) {
         // nobody may take it up while its part is removed, and a crash must not leave a part that no row will ask for
         const paused = yield* store.tell(id, PauseRequested())
-        if (paused.status === "paused") yield* Effect.ignoreLogged(publisher.discard(paused))
+        if (paused.status === "paused") yield* publisher.discard(paused)
       }
       yield* store.tell(id, CancelRequested())
-      // what is being worked on loses its part with the worker
-      return yield* current(id)
+      // what is being worked on loses its part with the worker; what ended between the looks above loses it here
+      const ended = yield* current(id)
+      if (ended.status === "cancelled") yield* publisher.discard(ended)
+      return ended
     }),
     drained: orFailure(
       Effect.gen(function* () {

@@ -11,7 +11,6 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -90,9 +89,9 @@ const make = Effect.gen(function* () {
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const sink = boundedSink(session.write(body.total), body.bodyLength)
-        const ended = yield* Effect.either(restore(response.pipe(sink)))
+        const ended = yield* Effect.exit(restore(response.pipe(sink)))
         if (sink.excess !== undefined) return yield* contradicted(session, body, sink.excess)
-        if (Either.isLeft(ended)) return yield* ended.left
+        yield* ended
         const received = yield* session.settle
         const fault = Identity.bodyFault(body.bodyLength, received)
         if (fault !== undefined) return yield* contradicted(session, body, fault)
@@ -164,7 +163,10 @@ const make = Effect.gen(function* () {
         interval: checkpointInterval,
         onTick: session.record
       })
-      return yield* firstToEnd(rounds, guard).pipe(Effect.onError(() => session.keep))
+      return yield* firstToEnd(rounds, guard).pipe(
+        Effect.tap(() => session.sound),
+        Effect.onError(() => session.keep)
+      )
     })
 
   return Transport.of({ transfer })

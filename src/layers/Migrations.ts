@@ -47,6 +47,8 @@ const initial = Effect.gen(function* () {
   // one unfinished download per request (PROMISES Q4)
   yield* sql`CREATE UNIQUE INDEX downloads_live_request ON downloads (request_key)
     WHERE status NOT IN ('completed', 'failed', 'cancelled')`
+  // what a failed download has left behind, for the same request to go on with
+  yield* sql`CREATE INDEX downloads_left_behind ON downloads (request_key) WHERE status = 'failed' AND part IS NOT NULL`
   // admission: highest priority first, then oldest
   yield* sql`CREATE INDEX downloads_ready ON downloads (owner, priority DESC, id) WHERE status = 'pending'`
   yield* sql`CREATE INDEX downloads_due ON downloads (owner, next_attempt_at) WHERE status IN ('retrying', 'waiting')`

@@ -64,6 +64,8 @@ export interface PartSession {
   readonly settle: Effect.Effect<number, Failures>
   /** Makes a checkpoint if there is anything new. */
   readonly record: Effect.Effect<void, Failures>
+  /** Fails if a sync has failed, even if nobody was left to hear of it: the file may have lost pages, and a later sync won't say so. */
+  readonly sound: Effect.Effect<void, DownloadError.DownloadError>
   /** Ends writing and makes a last checkpoint, whatever went wrong before. */
   readonly keep: Effect.Effect<void>
 }
@@ -89,7 +91,7 @@ export const open = (
     /** What the row claims. */
     let recorded = download.checkpoint
     let directorySynced = download.checkpoint > 0
-    let syncFailed = false
+    let syncFailure: FileError | undefined
     reporter.gauge.received = held.bytes
     reporter.gauge.total = held.total
 
@@ -134,6 +136,10 @@ export const open = (
         else directorySynced = false
       })
 
+    // not to be interrupted either: a part that was made and is in no row would be left behind
+    const stepwise = <A, E>(effect: Effect.Effect<A, E>) =>
+      Effect.uninterruptible(stepping.withPermits(1)(effect))
+
     const begin = (beginning: Beginning) =>
       Effect.gen(function* () {
         const name = filename ?? beginning.proposedName()
@@ -148,27 +154,24 @@ export const open = (
         }
         yield* restart(part ?? (yield* createPart(name)), name, beginning)
         return Option.none<string>()
-      }).pipe(stepping.withPermits(1))
+      }).pipe(stepwise)
 
     /** Syncs and claims what is written. */
     const claim = Effect.gen(function* () {
-      if (part === undefined || writer === undefined || syncFailed) return
+      if (part === undefined || writer === undefined || syncFailure !== undefined) return
       const bytes = writer.written
       if (bytes <= recorded) return
       yield* Effect.zipRight(
         part.handle.sync,
         directorySynced ? Effect.void : disk.syncDirectory(directory)
       ).pipe(
-        Effect.tapError(() => Effect.sync(() => (syncFailed = true))),
+        Effect.tapError((error) => Effect.sync(() => (syncFailure = error))),
         fileFailure
       )
       yield* reporter.tell(Checkpointed({ bytes, total: held.total ?? null }))
       directorySynced = true
       recorded = bytes
     })
-
-    const stepwise = <A, E>(effect: Effect.Effect<A, E>) =>
-      Effect.uninterruptible(stepping.withPermits(1)(effect))
 
     return {
       get part() {
@@ -208,6 +211,9 @@ export const open = (
             ? Effect.void
             : Effect.zipRight(fileFailure(writer.flush), claim)
         )
+      ),
+      sound: Effect.suspend(() =>
+        syncFailure === undefined ? Effect.void : DownloadError.fromFile(syncFailure)
       ),
       keep: stepwise(
         Effect.suspend(() => writer?.finish ?? Effect.void).pipe(

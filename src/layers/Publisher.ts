@@ -122,7 +122,11 @@ export const make = (disk: Disk) => {
       : disk.link(part, final).pipe(
           Effect.catchIf(
             (error) => error.reason === "NoHardLinks",
-            () => Effect.scoped(disk.create(final)).pipe(Effect.zipRight(disk.rename(part, final)))
+            () =>
+              Effect.zipRight(
+                Effect.scoped(disk.create(final)),
+                disk.rename(part, final).pipe(Effect.tapError(() => Effect.ignore(disk.remove(final))))
+              )
           )
         )
     ).pipe(
@@ -216,8 +220,8 @@ export const make = (disk: Disk) => {
       return yield* reporter.tell(Succeeded({ outcome: "fetched", record: conclusion.record }))
     })
 
-  /** Removes the part file of a cancelled download, if it is the one we made. */
-  const discard = (download: Download): Effect.Effect<void, FileError> =>
+  /** Removes the part file of a download that will not go on, if it is the one we made. */
+  const discard = (download: Download): Effect.Effect<void> =>
     Effect.gen(function* () {
       const { part } = download
       if (part === null) return
@@ -226,7 +230,7 @@ export const make = (disk: Disk) => {
       if (Option.isNone(facts) || !sameFile(facts.value, part)) return
       yield* disk.remove(file)
       yield* disk.syncDirectory(download.directory)
-    })
+    }).pipe(Effect.catchAll((error) => Effect.logWarning(`a part file is left behind: ${error.message}`)))
 
   return { discard, publish, resume, skipped }
 }

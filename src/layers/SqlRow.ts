@@ -49,17 +49,17 @@ const Row = Schema.Struct({
   publishing: json(FinalRecord),
   outcome: nullable(Outcome),
   attempt: Schema.NonNegativeInt,
-  attempt_started_at: nullable(Schema.Int),
+  attempt_started_at: nullable(Schema.Number),
   attempt_from: Schema.NonNegativeInt,
   strikes: Schema.parseJson(Schema.Array(Strike)),
   crashes: Schema.NonNegativeInt,
-  next_attempt_at: nullable(Schema.Int),
-  waiting_since: nullable(Schema.Int),
+  next_attempt_at: nullable(Schema.Number),
+  waiting_since: nullable(Schema.Number),
   failure: json(Failure),
   pid: nullable(Schema.Int),
   created_at: Schema.Int,
   updated_at: Schema.Int,
-  finished_at: nullable(Schema.Int)
+  finished_at: nullable(Schema.Number)
 })
 type Row = typeof Row.Type
 

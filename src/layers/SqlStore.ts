@@ -1,8 +1,7 @@
 /**
  * The store actor: the single writer of download state.
  *
- * Everything that reads or changes state is a job in one bounded mailbox. The actor takes all that has gathered, runs it in
- * one immediate transaction (group commit), and only after the commit updates the Ref, answers the askers and
+ * Everything that changes state is a job in one bounded mailbox. The actor takes all that has gathered, runs it in one immediate transaction (group commit), and only after the commit updates the Ref, answers the askers and
  * publishes the changes: an answer is a promise that a crash can't break.
  *
  * | step | durable after it | after a crash here |
@@ -27,19 +26,18 @@ import * as FiberId from "effect/FiberId"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
-import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Ref from "effect/Ref"
 import type { Download } from "../domain/Download.js"
-import { type DownloadId, toKey } from "../domain/DownloadId.js"
+import { type DownloadId } from "../domain/DownloadId.js"
 import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { type Counters, type Shape, Store } from "../services/Store.js"
 import { Database } from "./Database.js"
-import * as SqlRow from "./SqlRow.js"
 import { type Failures, StoreBatch } from "./StoreBatch.js"
 import * as StoreJobs from "./StoreJobs.js"
+import * as StoreReads from "./StoreReads.js"
 
 /** What this process believes: the rows it is processing, and totals. */
 interface State {
@@ -81,7 +79,21 @@ const make = Effect.gen(function* () {
   const inbox = yield* Mailbox.make<Job>({ capacity: batchSize })
 
   /** Who waits for the next change of a row. */
-  const listeners = new Map<DownloadId, Deferred.Deferred<void>>()
+  const listeners = new Map<DownloadId, Set<Deferred.Deferred<void>>>()
+  const listen = (id: DownloadId) =>
+    Effect.sync(() => {
+      const listener = Deferred.unsafeMake<void>(FiberId.none)
+      const others = listeners.get(id)
+      if (others === undefined) listeners.set(id, new Set([listener]))
+      else others.add(listener)
+      return listener
+    })
+  const unlisten = (id: DownloadId) => (listener: Deferred.Deferred<void>) =>
+    Effect.sync(() => {
+      const left = listeners.get(id)
+      left?.delete(listener)
+      if (left?.size === 0) listeners.delete(id)
+    })
 
   const commit = (jobs: ReadonlyArray<Job>) =>
     Effect.gen(function* () {
@@ -111,10 +123,7 @@ const make = Effect.gen(function* () {
                 for (const job of jobs) job.committed?.()
                 yield* PubSub.publishAll(changes, batch.changed.values())
                 for (const id of [...batch.changed.keys(), ...batch.fenced]) {
-                  const listener = listeners.get(id)
-                  if (listener === undefined) continue
-                  listeners.delete(id)
-                  yield* Deferred.succeed(listener, undefined)
+                  for (const listener of listeners.get(id) ?? []) yield* Deferred.succeed(listener, undefined)
                 }
                 yield* Effect.forEach(
                   jobs,
@@ -163,24 +172,11 @@ const make = Effect.gen(function* () {
     about?: Pick<Job, "id" | "committed">
   ) => Effect.flatten(submit(run, about))
 
-  const read = <A>(query: Effect.Effect<A, Failures>): Effect.Effect<A, StoreError> =>
-    query.pipe(
-      Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
-      Effect.withTracerEnabled(false)
-    )
-
-  const decode = SqlRow.decode(database.path)
-  const select = (condition: string, parameters: ReadonlyArray<unknown>) =>
-    read(
-      Effect.flatMap(sql.unsafe(`SELECT ${SqlRow.columns} FROM downloads ${condition}`, parameters), (rows) =>
-        Effect.forEach(rows, decode)
-      )
-    )
-
   const apply = (id: DownloadId, message: Message) => (batch: StoreBatch) =>
     Effect.flatMap(batch.load(id), (download) => batch.apply(download, message))
 
   const jobs = StoreJobs.make({ sql, engine })
+  const reads = StoreReads.make({ sql, database, engine })
 
   let registered = false
   /** For jobs that make this engine an owner: before it owns its first row, it is listed, for its heirs to find. */
@@ -202,31 +198,20 @@ const make = Effect.gen(function* () {
     },
     tell: (id, message) => ask(apply(id, message), { id }),
     note: (id, message) => submit(apply(id, message), { id }),
-    get: (id) => Effect.map(select("WHERE id = ?", [toKey(id)]), (rows) => Option.fromNullable(rows[0])),
-    list: ({ limit = 1000, status }) =>
-      status === undefined
-        ? select("ORDER BY id LIMIT ?", [limit])
-        : select("WHERE status IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?", [
-            JSON.stringify(status),
-            limit
-          ]),
-    nextDue: ({ adopt }) => read(jobs.nextDue(adopt)),
-    anyLeft: ({ adopt }) => read(jobs.anyLeft(adopt)),
-    otherOwners: read(jobs.otherOwners),
-    disown: (owner) => repeatUntilEmpty(ask(jobs.disown(owner))),
+    get: reads.get,
+    list: reads.list,
+    nextDue: ({ adopt }) => reads.nextDue(adopt),
+    anyLeft: ({ adopt }) => reads.anyLeft(adopt),
+    otherOwners: reads.otherOwners,
+    disown: (owner) => untilEmpty(ask(jobs.disown(owner))),
     adopt: (id) => askAsOwner(jobs.adopt(id), { id }),
-    release: Effect.asVoid(repeatUntilEmpty(ask(jobs.disown(engine)))),
-    externalVersion: read(
-      Effect.map(sql<{ data_version: number }>`PRAGMA data_version`, (rows) => rows[0]!.data_version)
-    ),
-    nextChange: (id) =>
-      Effect.sync(() => {
-        const known = listeners.get(id)
-        if (known !== undefined) return Deferred.await(known)
-        const fresh = Deferred.unsafeMake<void>(FiberId.none)
-        listeners.set(id, fresh)
-        return Deferred.await(fresh)
-      }),
+    release: Effect.suspend(() => {
+      // no longer listed after this: whatever it may still come to own has to list it again
+      registered = false
+      return Effect.asVoid(untilEmpty(ask(jobs.disown(engine))))
+    }),
+    externalVersion: reads.externalVersion,
+    nextChange: (id) => Effect.map(Effect.acquireRelease(listen(id), unlisten(id)), Deferred.await),
     changes,
     counters: Effect.map(Ref.get(state), ({ counters }) => counters)
   }
@@ -237,17 +222,19 @@ const make = Effect.gen(function* () {
   return shape
 })
 
-/** Rows leave a departed engine a thousand at a time, so that no transaction is long. */
-const repeatUntilEmpty = (
-  step: Effect.Effect<{ readonly rows: ReadonlyArray<Download>; readonly more: boolean }, StoreError>
+/** Rows leave a departed engine a thousand at a time, so that no transaction is long; only the cancelled ones are kept. */
+const untilEmpty = (
+  step: Effect.Effect<StoreJobs.Disowned, StoreError>
 ): Effect.Effect<ReadonlyArray<Download>, StoreError> =>
-  Effect.iterate(
-    { rows: [] as ReadonlyArray<Download>, more: true },
-    {
-      while: ({ more }) => more,
-      body: ({ rows }) => Effect.map(step, (next) => ({ rows: [...rows, ...next.rows], more: next.more }))
+  Effect.gen(function* () {
+    const cancelled: Array<Download> = []
+    for (let more = true; more;) {
+      const portion = yield* step
+      cancelled.push(...portion.cancelled)
+      more = portion.more
     }
-  ).pipe(Effect.map(({ rows }) => rows))
+    return cancelled
+  })
 
 const believe = (before: State, batch: StoreBatch, engine: Download["owner"]): State => {
   let claimed = before.claimed

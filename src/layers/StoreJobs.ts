@@ -1,24 +1,21 @@
 /**
  * What the store actor can be asked to do inside a transaction, beyond applying one message: take requests in, hand
  * out work, and move rows between owners. Each job sees the database through the batch it runs in.
- *
- * Which rows may be claimed, and from which statuses, is derived from the transition table.
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
-import type { SqlError } from "@effect/sql/SqlError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import { createHash } from "node:crypto"
 import type { Download, EngineId } from "../domain/Download.js"
 import { terminal } from "../domain/Download.js"
-import { type DownloadId, fromKey, nextKey } from "../domain/DownloadId.js"
+import { type DownloadId, fromKey, nextKey, toKey } from "../domain/DownloadId.js"
 import { type Accepted, keyOf } from "../domain/DownloadRequest.js"
 import { Abandoned, Claimed, Released, ResumeRequested } from "../domain/Message.js"
 import type { Enqueued } from "../services/Store.js"
 import type { StoreBatch } from "./StoreBatch.js"
+import { owners } from "./StoreReads.js"
 
 const notTerminal = `status NOT IN ('completed', 'failed', 'cancelled')`
 
@@ -26,8 +23,20 @@ const notTerminal = `status NOT IN ('completed', 'failed', 'cancelled')`
 const moveSize = 1000
 
 /** 128 bits are plenty to tell requests apart, and short enough to index. */
-const hashOf = (request: Accepted): string =>
+const hashOf = (request: Pick<Accepted, "url" | "directory" | "output">): string =>
   createHash("sha256").update(keyOf(request)).digest("hex").slice(0, 32)
+
+/** One portion of a departed engine's rows: those cancelled by it, and whether there are more rows. */
+export interface Disowned {
+  readonly cancelled: ReadonlyArray<Download>
+  readonly more: boolean
+}
+
+/** Due longest first. */
+const byDue = (a: Download, b: Download): number => (a.nextAttemptAt ?? 0) - (b.nextAttemptAt ?? 0)
+
+/** Highest priority first, then oldest. */
+const byAdmission = (a: Download, b: Download): number => b.priority - a.priority || toKey(a.id) - toKey(b.id)
 
 interface Dependencies {
   readonly sql: SqlClient.SqlClient
@@ -35,9 +44,6 @@ interface Dependencies {
 }
 
 export const make = ({ engine, sql }: Dependencies) => {
-  /** Owner as a condition: this engine's rows, and with `adopt` those of nobody. */
-  const mine = (adopt: boolean) => (adopt ? `(owner = ? OR owner IS NULL)` : `owner = ?`)
-
   const enqueue = (requests: ReadonlyArray<Accepted>, own: boolean) =>
     Effect.fnUntraced(function* (batch: StoreBatch) {
       const now = yield* Clock.currentTimeMillis
@@ -49,6 +55,12 @@ export const make = ({ engine, sql }: Dependencies) => {
         [JSON.stringify(keys)]
       )
       const known = new Map<string, DownloadId>(live.map((row) => [row.request_key, fromKey(row.id)]))
+      // the newest last, so that it is the one found by its key
+      const leftBehind = yield* batch.select(
+        `WHERE request_key IN (SELECT value FROM json_each(?)) AND status = 'failed' AND part IS NOT NULL ORDER BY id`,
+        [JSON.stringify(keys)]
+      )
+      const heirlooms = new Map(leftBehind.map((download) => [hashOf(download), download]))
       const last = yield* sql<{ last: number | null }>`SELECT max(id) AS last FROM downloads`
       let key = last[0]!.last ?? 0
       const fresh: Array<readonly [Download, string]> = []
@@ -61,7 +73,11 @@ export const make = ({ engine, sql }: Dependencies) => {
           continue
         }
         key = nextKey(key, now, yield* Random.next)
-        const download = initial(fromKey(key), request, own ? engine : null, now)
+        const download = inheriting(
+          initial(fromKey(key), request, own ? engine : null, now),
+          heirlooms.get(hash),
+          batch
+        )
         known.set(hash, download.id)
         fresh.push([download, hash])
         answers.push({ id: download.id, attached: false })
@@ -86,31 +102,38 @@ export const make = ({ engine, sql }: Dependencies) => {
         headers: Redacted.make(request.headers),
         options: request.options,
         priority: request.priority,
-        // whoever asks again is ready to wait anew
-        waitingSince: null,
         owner: adopted ? engine : download.owner,
         epoch: adopted ? download.epoch + 1 : download.epoch
       })
       const current = yield* batch.load(download.id)
-      return current.status === "paused" ? yield* batch.apply(current, ResumeRequested()) : current
+      // whoever asks wants it to go on, and to know soon where the server still says to wait; a backoff goes on where it was
+      const held = current.status === "paused" || current.status === "waiting" || current.desired === "paused"
+      return held ? yield* batch.apply(current, ResumeRequested()) : current
     })
 
   const claim = (limit: number, adopt: boolean) =>
     Effect.fnUntraced(function* (batch: StoreBatch) {
       const now = yield* Clock.currentTimeMillis
       yield* batch.flush
-      const due = yield* batch.select(
-        `WHERE status IN ('retrying', 'waiting') AND ${mine(adopt)} AND next_attempt_at <= ?
-         ORDER BY next_attempt_at LIMIT ?`,
-        [engine, now, limit]
-      )
-      const ready = yield* batch.select(
-        `WHERE status = 'pending' AND ${mine(adopt)} ORDER BY priority DESC, id LIMIT ?`,
-        [engine, limit - due.length]
-      )
-      return yield* Effect.forEach([...due, ...ready], (download) =>
-        batch.apply(download, Claimed({ owner: engine }))
-      )
+      const due: Array<Download> = []
+      const ready: Array<Download> = []
+      for (const [owner, parameters] of owners(engine, adopt)) {
+        due.push(
+          ...(yield* batch.select(
+            `WHERE status IN ('retrying', 'waiting') AND ${owner} AND next_attempt_at <= ?
+             ORDER BY next_attempt_at LIMIT ?`,
+            [...parameters, now, limit]
+          ))
+        )
+        ready.push(
+          ...(yield* batch.select(
+            `WHERE status = 'pending' AND ${owner} ORDER BY priority DESC, id LIMIT ?`,
+            [...parameters, limit]
+          ))
+        )
+      }
+      const chosen = [...due.sort(byDue), ...ready.sort(byAdmission)].slice(0, limit)
+      return yield* Effect.forEach(chosen, (download) => batch.apply(download, Claimed({ owner: engine })))
     })
 
   const adopt = (id: DownloadId) =>
@@ -142,7 +165,7 @@ export const make = ({ engine, sql }: Dependencies) => {
         yield* batch.flush
         yield* sql`DELETE FROM engines WHERE id = ${owner}`
       }
-      return { rows: moved, more }
+      return { cancelled: moved.filter(({ status }) => status === "cancelled"), more } satisfies Disowned
     })
 
   const register = Effect.gen(function* () {
@@ -150,29 +173,15 @@ export const make = ({ engine, sql }: Dependencies) => {
     yield* sql`INSERT OR IGNORE INTO engines (id, pid, started_at) VALUES (${engine}, ${process.pid}, ${now})`
   })
 
-  const nextDue = (adopt: boolean): Effect.Effect<Option.Option<number>, SqlError> =>
-    sql
-      .unsafe<{ at: number | null }>(
-        `SELECT min(next_attempt_at) AS at FROM downloads WHERE status IN ('retrying', 'waiting') AND ${mine(adopt)}`,
-        [engine]
-      )
-      .pipe(Effect.map((rows) => Option.fromNullable(rows[0]?.at)))
+  return { adopt, claim, disown, enqueue, register }
+}
 
-  const anyLeft = (adopt: boolean): Effect.Effect<boolean, SqlError> =>
-    sql
-      .unsafe(
-        `SELECT 1 FROM downloads
-         WHERE status IN ('pending', 'processing', 'retrying', 'waiting') AND ${mine(adopt)} LIMIT 1`,
-        [engine]
-      )
-      .pipe(Effect.map((rows) => rows.length > 0))
-
-  const otherOwners: Effect.Effect<ReadonlyArray<EngineId>, SqlError> = Effect.map(
-    sql<{ id: EngineId }>`SELECT id FROM engines WHERE id <> ${engine}`,
-    (rows) => rows.map((row) => row.id)
-  )
-
-  return { adopt, anyLeft, claim, disown, enqueue, nextDue, otherOwners, register }
+/** A new try of a request that failed goes on with the part it left behind; that part has one owner again. */
+const inheriting = (download: Download, failed: Download | undefined, batch: StoreBatch): Download => {
+  if (failed === undefined) return download
+  batch.put({ ...failed, part: null })
+  const { checkpoint, filename, part, publishing, total, validator } = failed
+  return { ...download, checkpoint, filename, part, publishing, total, validator }
 }
 
 const initial = (id: DownloadId, request: Accepted, owner: EngineId | null, now: number): Download => ({

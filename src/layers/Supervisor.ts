@@ -14,6 +14,7 @@
  * Stopping: feeder and dispatcher first, then all workers at once within a bound (what is left then is named), then every
  * row is given up. The fibers live in a scope of their own, so that a worker that does not end can't hold up the rest.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -25,6 +26,7 @@ import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { Download } from "../domain/Download.js"
 import type { DownloadId } from "../domain/DownloadId.js"
@@ -41,8 +43,13 @@ import * as Worker from "./Worker.js"
 interface Claim {
   readonly gauge: Gauge
   readonly ended: Deferred.Deferred<void>
+  /** The end of an earlier claim of the same row, whose fiber has sent its last message and is still letting go. */
+  readonly before: Effect.Effect<void>
   halted: boolean
 }
+
+/** The longest sleep until a row is due, in milliseconds. */
+const maxSleep = 60_000
 
 /** How often a queue runner looks for rows of engines that died meanwhile, in milliseconds. */
 const sweepInterval = 2000
@@ -66,36 +73,35 @@ const make = Effect.gen(function* () {
 
   const ring = Queue.offer(doorbell, undefined)
 
-  /** Takes over what dead engines have left behind. */
+  /** Takes over what dead engines have left behind. Not to be cut in half: what is cancelled still has its part. */
   const sweep = Effect.gen(function* () {
     for (const owner of yield* store.otherOwners) {
       if (yield* life.isAlive(owner)) continue
-      const rows = yield* store.disown(owner)
-      yield* Effect.forEach(
-        rows.filter((row) => row.status === "cancelled"),
-        (row) => Effect.ignoreLogged(worker.discard(row)),
-        { discard: true }
-      )
+      const cancelled = yield* store.disown(owner)
+      yield* Effect.forEach(cancelled, worker.discard, { discard: true })
+      yield* ring
     }
-  })
+  }).pipe(Effect.uninterruptible)
+
+  const stopEngine = (cause: Cause.Cause<StoreError>) =>
+    Cause.isInterruptedOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(failure, cause))
 
   const run = (download: Download, claim: Claim): Effect.Effect<void> =>
     worker
       .run(download, claim.gauge, () => claim.halted)
       .pipe(
         Effect.interruptible,
-        Effect.catchAll((error) =>
-          error.reason === "Fenced" || error.reason === "Stopped"
-            ? Effect.logInfo(`${download.id} is left to another engine: ${error.message}`)
-            : Effect.asVoid(Deferred.fail(failure, error))
+        Effect.catchIf(
+          ({ reason }) => reason === "Fenced" || reason === "Stopped",
+          ({ message }) => Effect.logInfo(`${download.id} is left to another engine: ${message}`)
         ),
+        Effect.catchAllCause(stopEngine),
         Effect.ensuring(
-          Effect.suspend(() => {
-            claims.delete(download.id)
-            return Effect.zipRight(
-              permits.release(1),
-              Effect.zipRight(Deferred.succeed(claim.ended, undefined), ring)
-            )
+          Effect.gen(function* () {
+            if (claims.get(download.id) === claim) claims.delete(download.id)
+            yield* permits.release(1)
+            yield* Deferred.succeed(claim.ended, undefined)
+            yield* ring
           })
         )
       )
@@ -106,15 +112,17 @@ const make = Effect.gen(function* () {
       const claim = claims.get(download.id)
       return claim === undefined
         ? Effect.void
-        : FiberMap.run(fibers, download.id, run(download, claim), { onlyIfMissing: true })
+        : Effect.zipRight(claim.before, FiberMap.run(fibers, download.id, run(download, claim)))
     })
   ).pipe(Effect.forever)
 
   const onClaimed = (rows: ReadonlyArray<Download>): void => {
     for (const { checkpoint, id, total } of rows) {
+      const earlier = claims.get(id)
       claims.set(id, {
         gauge: { received: checkpoint, total: total ?? undefined, state: "connecting" },
         ended: Deferred.unsafeMake<void>(FiberId.none),
+        before: earlier === undefined ? Effect.void : Deferred.await(earlier.ended),
         halted: false
       })
     }
@@ -126,7 +134,7 @@ const make = Effect.gen(function* () {
       yield* restore(permits.take(1))
       // nobody else takes permits, so all that no claim holds are free, or will be in an instant
       const limit = Math.max(1, concurrency - claims.size)
-      yield* permits.take(limit - 1)
+      yield* restore(permits.take(limit - 1)).pipe(Effect.onInterrupt(() => permits.release(1)))
       const rows = yield* store
         .claim({ limit, adopt, onClaimed })
         .pipe(Effect.onError(() => permits.release(limit)))
@@ -141,19 +149,21 @@ const make = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const due = yield* store.nextDue({ adopt })
     const wakes: Array<Effect.Effect<void, StoreError>> = [Queue.take(doorbell)]
-    if (Option.isSome(due)) wakes.push(Effect.sleep(Math.max(0, due.value - now)))
+    // not for long at once: the clock may be set while we sleep
+    if (Option.isSome(due)) wakes.push(Effect.sleep(Math.min(Math.max(0, due.value - now), maxSleep)))
     if (adopt) {
       const version = yield* store.externalVersion
       const changed = Effect.zipRight(Effect.sleep(pollInterval), store.externalVersion)
       wakes.push(Effect.asVoid(Effect.repeat(changed, { while: (current) => current === version })))
-      wakes.push(Effect.zipRight(Effect.sleep(sweepInterval), sweep))
     }
     yield* Effect.raceAll(wakes)
   })
 
   const feeder = Effect.forever(Effect.flatMap(feed, (fed) => (fed ? Effect.void : idle))).pipe(
-    Effect.catchAll((error) => Deferred.fail(failure, error))
+    Effect.catchAllCause(stopEngine)
   )
+
+  const sweeper = Effect.repeat(sweep, Schedule.spaced(sweepInterval)).pipe(Effect.catchAllCause(stopEngine))
 
   yield* sweep
 
@@ -174,17 +184,17 @@ const make = Effect.gen(function* () {
         yield* Effect.logError(`did not stop within ${shutdownTimeout} ms: ${[...claims.keys()].join(", ")}`)
       }
       yield* Fiber.interrupt(bound)
-      yield* Effect.ignoreLogged(store.release)
+      // claimed and never started: whoever waits for their end has it
+      for (const { ended } of claims.values()) yield* Deferred.succeed(ended, undefined)
+      yield* Effect.catchAll(store.release, (error) => Effect.logWarning(error.message))
     })
   )
-  yield* Effect.annotateLogs(dispatch, "module", "sluice/Supervisor").pipe(
-    Effect.forkScoped,
-    Effect.interruptible
-  )
-  yield* Effect.annotateLogs(feeder, "module", "sluice/Supervisor").pipe(
-    Effect.forkScoped,
-    Effect.interruptible
-  )
+  for (const fiber of adopt ? [dispatch, feeder, sweeper] : [dispatch, feeder]) {
+    yield* Effect.annotateLogs(fiber, "module", "sluice/Supervisor").pipe(
+      Effect.forkScoped,
+      Effect.interruptible
+    )
+  }
 
   return Supervisor.of({
     ring: Effect.asVoid(ring),

@@ -80,6 +80,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly pipe = (sink: ByteSink): Ending =>
     Effect.async<void, DownloadError>((resume) => {
       if (this.#sink !== undefined || this.#ending !== undefined) {
+        // it has ended before anybody listened: what had come by then still counts
+        if (this.#sink === undefined) for (const chunk of this.#backlog.splice(0)) sink.write(chunk)
         resume(this.#sink === undefined && this.#ending !== undefined ? this.#ending : pipedTwice)
         return
       }
@@ -113,7 +115,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#ending !== undefined) return
     const failed = Effect.fail(error)
     this.#ending = failed
-    this.#backlog.length = 0
+    if (this.#sink !== undefined) this.#backlog.length = 0
     this.#request.activity.held = false
     if (!this.#complete) this.#lease?.destroy(this.#controller)
     this.#onHead?.(failed)

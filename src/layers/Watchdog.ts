@@ -34,18 +34,21 @@ const expired = (phase: Phase, limit: number): DownloadError => {
   }
 }
 
+/** Milliseconds of a clock that nobody sets: a step of the wall clock must neither fire a timeout nor switch it off. */
+const monotonic = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
 /** Never succeeds; fails when a phase takes too long, or with what `onTick` fails with. */
 export const watch = <E>(options: Options<E>): Effect.Effect<never, DownloadError | E> =>
   Effect.gen(function* () {
     const { activity, interval, onTick, stallTimeout, timeout } = options
-    let now = yield* Clock.currentTimeMillis
+    let now = yield* monotonic
     let since = now
     let nextTick = now + interval
     let { bytes, phase } = activity
     for (;;) {
       const limit = phase === "body" ? stallTimeout : timeout
       yield* Effect.sleep(Math.max(1, Math.min(nextTick, since + limit) - now))
-      now = yield* Clock.currentTimeMillis
+      now = yield* monotonic
       if (activity.phase !== phase || activity.bytes !== bytes || activity.held) {
         phase = activity.phase
         bytes = activity.bytes
@@ -55,7 +58,7 @@ export const watch = <E>(options: Options<E>): Effect.Effect<never, DownloadErro
       }
       if (now >= nextTick) {
         yield* onTick
-        now = yield* Clock.currentTimeMillis
+        now = yield* monotonic
         nextTick = now + interval
       }
     }

@@ -48,7 +48,7 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
       }
       // the name may have been taken after a part was begun
       const row = Option.getOrElse(yield* store.get(download.id), () => download)
-      yield* Effect.ignoreLogged(publisher.discard(row))
+      yield* publisher.discard(row)
       yield* publisher.skipped(download, result.filename, reporter)
     }).pipe(Effect.scoped)
 
@@ -61,11 +61,18 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
       )
       if (Option.isSome(storeFailure)) return yield* storeFailure.value
       const row = Option.getOrElse(yield* store.get(download.id), () => download)
-      if (row.desired === "cancelled") yield* Effect.ignoreLogged(publisher.discard(row))
+      if (row.desired === "cancelled") yield* publisher.discard(row)
       if (Cause.isInterruptedOnly(exit.cause)) return yield* store.tell(download.id, Released())
       const error = yield* failureOf(exit.cause)
       const now = yield* Clock.currentTimeMillis
-      const verdict = yield* RetryPolicy.decide(options.retryPolicy(row.options), row, error, now)
+      const verdict = yield* Effect.suspend(() =>
+        RetryPolicy.decide(options.retryPolicy(row.options), row, error, now)
+      ).pipe(
+        // a policy is the program's own code
+        Effect.catchAllDefect((defect) =>
+          Effect.as(Effect.logError("the retry policy died", defect), { _tag: "Final" } as const)
+        )
+      )
       const { detail, reason, retryAfter, status } = error
       return yield* store.tell(
         download.id,
@@ -89,7 +96,12 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
     let noted: Effect.Effect<unknown, StoreError> = Effect.void
     const reporter: Reporter = {
       gauge,
-      tell: (message) => store.tell(download.id, message),
+      // what was noted before has to stand before more is built upon it
+      tell: (message) =>
+        Effect.zipRight(
+          Effect.suspend(() => noted),
+          store.tell(download.id, message)
+        ),
       note: (message) =>
         Effect.map(store.note(download.id, message), (committed) => {
           noted = committed

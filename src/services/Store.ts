@@ -10,6 +10,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
 import type { Download, EngineId, Status } from "../domain/Download.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { Accepted } from "../domain/DownloadRequest.js"
@@ -72,7 +73,10 @@ export interface Shape {
   readonly anyLeft: (options: { readonly adopt: boolean }) => Effect.Effect<boolean, StoreError>
   /** Engines that own unfinished rows, this one excepted. */
   readonly otherOwners: Effect.Effect<ReadonlyArray<EngineId>, StoreError>
-  /** Takes the rows of a dead engine from it (message `Abandoned`) and succeeds with those as they are now. */
+  /**
+   * Takes the rows of a dead engine from it (message `Abandoned`) and succeeds with those that are cancelled now: their
+   * parts want removing.
+   */
   readonly disown: (owner: EngineId) => Effect.Effect<ReadonlyArray<Download>, StoreError>
   /** Makes this engine the owner of an unowned, unfinished row; false if it has an owner or is finished. */
   readonly adopt: (id: DownloadId) => Effect.Effect<boolean, StoreError>
@@ -81,10 +85,10 @@ export interface Shape {
   /** A number that changes when another process has committed something. */
   readonly externalVersion: Effect.Effect<number, StoreError>
   /**
-   * Starts listening at once, and succeeds with an effect that waits for the next commit of this process that touches the
-   * row: listen, look, then wait, and no change is missed.
+   * Listens until the scope closes, and succeeds with an effect that waits for the next commit of this process that touches
+   * the row: listen, look, then wait, and no change is missed.
    */
-  readonly nextChange: (id: DownloadId) => Effect.Effect<Effect.Effect<void>>
+  readonly nextChange: (id: DownloadId) => Effect.Effect<Effect.Effect<void>, never, Scope.Scope>
   /** Rows as committed by this process, one entry per row and commit. Slow readers lose the oldest. */
   readonly changes: PubSub.PubSub<Download>
   readonly counters: Effect.Effect<Counters>

@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import type { Download } from "../../src/domain/Download.js"
@@ -44,7 +45,7 @@ const reaches = (download: Download, status: Download["status"]) =>
       if (row!.status === status) return row!
       yield* changed
     }
-  })
+  }).pipe(Effect.scoped)
 
 describe("engine", () => {
   it.effect("fetches, publishes under the URL's name, and leaves no part", () => {
@@ -119,6 +120,72 @@ describe("engine", () => {
       ])
       expect(served[1]!.headers.get("if-range")).toBe('"v1"')
       expect(served.map(({ at }) => at)).toEqual([0, 2000, 4000, 6000, 8000])
+    }).pipe(Effect.provide(engine))
+  })
+
+  it.effect("asked for again after it has failed, it goes on with what it left behind", () => {
+    const script: Script = (n) =>
+      n === 0
+        ? { status: 200, headers: ok, body: [bytes(4, 1), reset] }
+        : { status: 206, headers: { etag: '"v1"', "content-range": "bytes 4-9/10" }, body: [bytes(6, 2)] }
+    const { engine, files, served } = world(script)
+    return Effect.gen(function* () {
+      const first = yield* run({ options: { maxRetries: 0 } })
+      expect(first).toMatchObject({ status: "failed", checkpoint: 4 })
+      const second = yield* run()
+      expect(second.id).not.toBe(first.id)
+      expect(second).toMatchObject({ status: "completed", filename: "f.bin" })
+      expect(served[1]!.headers.get("range")).toBe("bytes=4-")
+      expect([...files.keys()]).toEqual(["/d/f.bin"])
+      expect(files.get("/d/f.bin")!.data).toEqual(Uint8Array.of(1, 1, 1, 1, 2, 2, 2, 2, 2, 2))
+    }).pipe(Effect.provide(engine))
+  })
+
+  it.effect("retries that follow at once lose neither a download nor a permit", () => {
+    const script: Script = (n) => (n % 3 === 2 ? { status: 200, headers: ok, body: [bytes(10)] } : reset)
+    const { engine } = world(script, { concurrency: 4 })
+    return Effect.gen(function* () {
+      const rows = yield* Effect.forEach(
+        Array.from({ length: 40 }, (_, i) => i),
+        (i) => enqueue({ url: `http://h/${i}`, options: { retryDelay: 0, maxRetries: 1000 } })
+      )
+      const all = yield* Effect.forEach(rows, settle)
+      expect(all.every((row) => row.status === "completed")).toBe(true)
+    }).pipe(Effect.provide(engine))
+  })
+
+  it.effect(
+    "a sync that fails beside the last bytes fails the try, though a later sync would succeed",
+    () => {
+      const { engine, failSync, served } = world((n) => ({
+        status: 200,
+        headers: ok,
+        body: n === 0 ? [bytes(4), 499, () => failSync(), 10, bytes(6)] : [bytes(10)]
+      }))
+      return Effect.gen(function* () {
+        const download = yield* enqueue()
+        yield* TestClock.adjust("1 seconds")
+        expect(yield* reaches(download, "retrying")).toMatchObject({ failure: { reason: "DiskFailed" } })
+        expect(yield* settle(download)).toMatchObject({ status: "completed", attempt: 2 })
+        expect(served).toHaveLength(2)
+      }).pipe(Effect.provide(engine))
+    }
+  )
+
+  it.effect("a retry policy with odd times, or one that throws, harms nobody else", () => {
+    const { engine } = world(
+      (_, { url }) => (url.endsWith("ok") ? { status: 200, headers: ok, body: [bytes(10)] } : reset),
+      {
+        retryPolicy: ({ maxRetries }) => {
+          if (maxRetries === 7) throw new Error("boom")
+          return Schedule.jittered(Schedule.intersect(Schedule.exponential(1000.5), Schedule.recurs(2)))
+        }
+      }
+    )
+    return Effect.gen(function* () {
+      expect(yield* run({ options: { maxRetries: 7 } })).toMatchObject({ status: "failed" })
+      expect(yield* run({ url: "http://h/odd" })).toMatchObject({ status: "failed", attempt: 3 })
+      expect(yield* run({ url: "http://h/ok" })).toMatchObject({ status: "completed" })
     }).pipe(Effect.provide(engine))
   })
 

@@ -83,6 +83,7 @@ export const memoryDisk = () => {
   const files = new Map<string, MemoryFile>()
   const syncs: Array<number> = []
   let hanging = false
+  let failing = false
   let inodes = 0
   const fail = (code: string, operation: string, path: string) =>
     Effect.fail(FileErrors.fromCode(code, operation, path))
@@ -105,6 +106,11 @@ export const memoryDisk = () => {
     },
     sync: Effect.flatMap(Effect.clock, (clock) => {
       syncs.push(clock.unsafeCurrentTimeMillis())
+      if (failing) {
+        failing = false
+        // a while after it began, as disks do
+        return Effect.zipRight(Effect.sleep(20), fail("EIO", "sync", "the part"))
+      }
       return hanging ? Effect.never : Effect.void
     }),
     truncate: (length) =>
@@ -138,7 +144,7 @@ export const memoryDisk = () => {
     syncDirectory: () => Effect.void,
     ensureDirectory: () => Effect.void
   })
-  return { layer, files, syncs, hang: () => (hanging = true) }
+  return { layer, files, syncs, hang: () => (hanging = true), failSync: () => (failing = true) }
 }
 
 /** The engine over a scripted server, a disk in memory and a database in memory. */
@@ -155,7 +161,14 @@ export const world = (script: Script, options: Partial<EngineOptions.EngineOptio
       Layer.succeed(EngineOptions.EngineOptions, { ...EngineOptions.defaults, ...options })
     ])
   )
-  return { engine, served: wire.served, files: disk.files, syncs: disk.syncs, hang: disk.hang }
+  return {
+    engine,
+    served: wire.served,
+    files: disk.files,
+    syncs: disk.syncs,
+    hang: disk.hang,
+    failSync: disk.failSync
+  }
 }
 
 export const reset = makeError("ConnectionReset", "reset by the script")

@@ -1,0 +1,109 @@
+/**
+ * What the store is asked without changing anything: read from what is committed, beside the actor, not through it.
+ *
+ * No query counts or scans the backlog: each names the statuses of a partial index, and looks at this engine's rows and
+ * (for a queue runner) at nobody's separately, as one condition over both would use no index.
+ */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Download, EngineId } from "../domain/Download.js"
+import { type DownloadId, toKey } from "../domain/DownloadId.js"
+import type { StoreError } from "../domain/StoreError.js"
+import type { Filter } from "../services/Store.js"
+import type { Shape as DatabaseShape } from "./Database.js"
+import * as SqlRow from "./SqlRow.js"
+
+/** The owners whose rows an engine works on, each as a condition that an index serves. */
+export const owners = (
+  engine: EngineId,
+  adopt: boolean
+): ReadonlyArray<readonly [condition: string, parameters: ReadonlyArray<unknown>]> =>
+  adopt
+    ? [
+        ["owner = ?", [engine]],
+        ["owner IS NULL", []]
+      ]
+    : [["owner = ?", [engine]]]
+
+interface Dependencies {
+  readonly sql: SqlClient.SqlClient
+  readonly database: DatabaseShape
+  readonly engine: EngineId
+}
+
+export const make = ({ database, engine, sql }: Dependencies) => {
+  const decode = SqlRow.decode(database.path)
+
+  const read = <A>(query: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
+    query.pipe(
+      Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
+      database.whileLocked,
+      Effect.withTracerEnabled(false)
+    )
+
+  const select = (tail: string, parameters: ReadonlyArray<unknown>) =>
+    read(
+      Effect.flatMap(sql.unsafe(`SELECT ${SqlRow.columns} FROM downloads ${tail}`, parameters), (rows) =>
+        Effect.forEach(rows, decode)
+      )
+    )
+
+  const get = (id: DownloadId): Effect.Effect<Option.Option<Download>, StoreError> =>
+    Effect.map(select("WHERE id = ?", [toKey(id)]), (rows) => Option.fromNullable(rows[0]))
+
+  /** The newest, oldest of them first. */
+  const list = ({ limit = 1000, status }: Filter): Effect.Effect<ReadonlyArray<Download>, StoreError> =>
+    Effect.map(
+      status === undefined
+        ? select("ORDER BY id DESC LIMIT ?", [limit])
+        : select("WHERE status IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?", [
+            JSON.stringify(status),
+            limit
+          ]),
+      (rows) => rows.slice().reverse()
+    )
+
+  const nextDue = (adopt: boolean): Effect.Effect<Option.Option<number>, StoreError> =>
+    read(
+      Effect.forEach(owners(engine, adopt), ([owner, parameters]) =>
+        sql.unsafe<{ at: number | null }>(
+          `SELECT min(next_attempt_at) AS at FROM downloads WHERE status IN ('retrying', 'waiting') AND ${owner}`,
+          parameters
+        )
+      )
+    ).pipe(
+      Effect.map((results) => {
+        const times = results.flatMap(([row]) => (row === undefined || row.at === null ? [] : [row.at]))
+        return times.length === 0 ? Option.none() : Option.some(Math.min(...times))
+      })
+    )
+
+  const anyLeft = (adopt: boolean): Effect.Effect<boolean, StoreError> =>
+    read(
+      Effect.exists(owners(engine, adopt), ([owner, parameters]) =>
+        Effect.map(
+          sql.unsafe<{ left: number }>(
+            `SELECT EXISTS (SELECT 1 FROM downloads WHERE status = 'pending' AND ${owner})
+                 OR EXISTS (SELECT 1 FROM downloads WHERE status IN ('retrying', 'waiting') AND ${owner})
+                 OR EXISTS (SELECT 1 FROM downloads WHERE status = 'processing' AND owner = ?) AS left`,
+            [...parameters, ...parameters, engine]
+          ),
+          (rows) => rows[0]!.left === 1
+        )
+      )
+    )
+
+  const otherOwners: Effect.Effect<ReadonlyArray<EngineId>, StoreError> = read(
+    Effect.map(sql<{ id: EngineId }>`SELECT id FROM engines WHERE id <> ${engine}`, (rows) =>
+      rows.map((row) => row.id)
+    )
+  )
+
+  const externalVersion: Effect.Effect<number, StoreError> = read(
+    Effect.map(sql<{ data_version: number }>`PRAGMA data_version`, (rows) => rows[0]!.data_version)
+  )
+
+  return { anyLeft, externalVersion, get, list, nextDue, otherOwners }
+}
