@@ -1,0 +1,168 @@
+/**
+ * One request and its answer on the simulated network: delivers the body piece by piece into the sink, holds back when
+ * told so, ends as planned, and remembers what was delivered when.
+ */
+import * as Effect from "effect/Effect"
+import { type DownloadError, make as makeError } from "../../src/domain/DownloadError.js"
+import type { Activity, ByteSink } from "../../src/services/Wire.js"
+import type { Resource, Version } from "./Origin.js"
+import type { Seeded } from "./Seeded.js"
+import type { Simulator } from "./Simulator.js"
+import type { Watch } from "./Watch.js"
+
+/** What was asked for, and by whom. */
+export interface Asked {
+  readonly generation: number
+  readonly download: string
+  readonly host: string
+  readonly path: string
+  /** First byte asked for; undefined for all. */
+  readonly range: number | undefined
+  readonly ifRange: string | undefined
+  /** Redirects behind it. */
+  readonly hop: number
+  readonly activity: Activity
+}
+
+/** What will be answered. */
+export interface Plan {
+  readonly status: number
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>
+  readonly resource: Resource | undefined
+  readonly version: Version | undefined
+  /** Offsets of the resource that the body consists of, `end` excluded. */
+  readonly start: number
+  readonly end: number
+  /** Bytes per millisecond. */
+  readonly rate: number
+  readonly ending: "complete" | "cut" | "stall"
+  /** After so many bytes of the body, where it does not end completely. */
+  readonly endsAt?: number
+}
+
+type Ending = Effect.Effect<void, DownloadError>
+
+export class Exchange {
+  /** No more is to come. */
+  over = false
+  /** What the body is being, or was, delivered of. */
+  body: { readonly resource: Resource; readonly version: Version; readonly start: number } | undefined
+  /** Body bytes that a sink has taken. */
+  delivered = 0
+  /** When how much had been delivered. */
+  readonly log: Array<readonly [at: number, delivered: number]> = []
+  readonly startedAt: number
+  /** A sink is attached and the body is not at its end. */
+  piping = false
+  /** The body is not what the head says: what of it is kept is nobody's promise. */
+  dishonest = false
+  /** What went wrong with it, by the seed. */
+  fault = "none"
+
+  private readonly timers = new Set<() => boolean>()
+  private settle: ((ending: Ending) => void) | undefined
+
+  constructor(
+    private readonly sim: Simulator,
+    private readonly watch: Watch,
+    readonly asked: Asked
+  ) {
+    this.startedAt = sim.now
+  }
+
+  /** Does it after a while, unless the exchange is over by then. */
+  later(delay: number, run: () => void): void {
+    const cancel = this.sim.after(delay, () => {
+      this.timers.delete(cancel)
+      if (!this.over && this.asked.generation === this.sim.generation) run()
+    })
+    this.timers.add(cancel)
+  }
+
+  abort(): void {
+    this.over = true
+    for (const cancel of this.timers) cancel()
+    this.timers.clear()
+    this.piping = false
+    this.asked.activity.held = false
+  }
+
+  /** The byte of the resource up to which, from 0 or its start, this exchange has brought it. */
+  get reached(): number {
+    return (this.body?.start ?? 0) + this.delivered
+  }
+
+  /** Bytes delivered since an instant. */
+  deliveredSince(at: number): number {
+    let before = 0
+    for (const [time, delivered] of this.log) if (time <= at) before = delivered
+    return this.delivered - before
+  }
+
+  pipe(plan: Plan, sink: ByteSink, random: Seeded): Ending {
+    return Effect.async<void, DownloadError>((resume) => {
+      if (this.over) return resume(Effect.fail(makeError("Network", "the exchange was given up")))
+      if (this.settle !== undefined) this.watch.violation("Wire", "a body was piped twice")
+      this.settle = resume
+      this.piping = true
+      if (plan.resource !== undefined && plan.version !== undefined && plan.status < 300) {
+        this.body = { resource: plan.resource, version: plan.version, start: plan.start }
+      }
+      this.deliver(plan, sink, random)
+      return Effect.sync(() => this.abort())
+    })
+  }
+
+  private finish(ending: Ending): void {
+    if (this.over) return
+    this.abort()
+    this.settle?.(ending)
+  }
+
+  private deliver(plan: Plan, sink: ByteSink, random: Seeded): void {
+    const { activity, download, host } = this.asked
+    const length = plan.ending === "complete" ? plan.end - plan.start : plan.endsAt!
+    // servers that send little at a time, or as much as a socket takes
+    const piece = plan.rate > 1000 ? 65_536 : random.pick([1460, 16_384, 65_536])
+    let waiting = false
+    sink.onFailure = (error) => this.finish(Effect.fail(error))
+    sink.onDrain = () => {
+      if (!activity.held || this.over) return
+      activity.held = false
+      if (!waiting) next()
+    }
+    const next = (): void => {
+      const left = length - this.delivered
+      if (left === 0) return end()
+      const size = Math.min(left, random.chance(0.1) ? random.int(1, piece) : piece)
+      waiting = true
+      this.later(size / plan.rate, () => {
+        waiting = false
+        take(size)
+      })
+    }
+    const take = (size: number): void => {
+      const chunk = plan.resource!.bytes(plan.version!, plan.start + this.delivered, size)
+      activity.bytes += size
+      this.delivered += size
+      this.log.push([this.sim.now, this.delivered])
+      this.sim.note(`wire d${download} +${size} = ${this.delivered}`)
+      const more = sink.write(chunk)
+      // the sink may have failed, and ended the exchange
+      if (this.over) return
+      if (more) next()
+      else activity.held = true
+    }
+    const end = (): void => {
+      if (plan.ending === "stall") return
+      if (plan.ending === "complete") this.later(0, () => this.finish(Effect.void))
+      else {
+        const error = random.chance(0.5)
+          ? makeError("ConnectionReset", `${host} reset the connection`)
+          : makeError("Truncated", `${host} closed the connection early`)
+        this.later(random.log(0.1, 20), () => this.finish(Effect.fail(error)))
+      }
+    }
+    next()
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * What must hold when everything has come to its end: every download has one outcome that the world explains, and the
+ * directories hold what they should and nothing else.
+ */
+import { terminal, type Download } from "../../src/domain/Download.js"
+import type { Reason } from "../../src/domain/DownloadError.js"
+import { partSuffix } from "../../src/domain/FileName.js"
+import { checkRows } from "./Oracles.js"
+import type { World } from "./World.js"
+
+/** Reasons that a download may fail for, given what happened to it. */
+const excuses = (world: World, row: Download): ReadonlySet<Reason> => {
+  const key = new URL(row.url).searchParams.get("d")!
+  const seen = new Set(
+    world.wire.exchanges
+      .filter((exchange) => exchange.asked.download === key)
+      .map((exchange) => exchange.fault)
+  )
+  const reasons = new Set<Reason>()
+  const excuse = (when: boolean, ...excused: ReadonlyArray<Reason>): void => {
+    if (when) for (const reason of excused) reasons.add(reason)
+  }
+  excuse(seen.has("notFound"), "NotFound", "Gone", "Forbidden")
+  excuse(seen.has("coding"), "UnwantedCoding")
+  excuse(seen.has("redirectAgain"), "TooManyRedirects")
+  excuse(row.options.onConflict === "fail", "DestinationExists")
+  if (row.options.maxRetries < 100) {
+    excuse(
+      true,
+      "ConnectionRefused",
+      "ConnectionReset",
+      "ConnectTimeout",
+      "HeadersTimeout",
+      "Stalled",
+      "Truncated"
+    )
+    excuse(true, "ServerError", "TooManyRequests", "ProtocolViolation", "IdentityLost", "DiskFailed")
+  }
+  return reasons
+}
+
+const checkOutcome = (world: World, row: Download): void => {
+  const { disk, violation, wire } = world
+  if (!terminal.has(row.status)) return violation("Q2", `${row.id} is left ${row.status}`)
+  if (row.owner !== null) violation("Q2", `${row.id} is ${row.status} and has the owner ${row.owner}`)
+  if (row.status === "failed" && (row.failure === null || !excuses(world, row).has(row.failure.reason))) {
+    violation(
+      "Engine",
+      `${row.id} failed without a cause in this world: ${row.failure?.reason}: ${row.failure?.detail}`
+    )
+  }
+  const key = new URL(row.url).searchParams.get("d")
+  if (row.status === "cancelled") {
+    const asked = world.ledger.entries.some(
+      ({ order }) => order.key === key && order.interference?.kind === "cancel"
+    )
+    if (!asked) violation("Q2", `${row.id} is cancelled, and nobody asked for it`)
+    if (row.part !== null && disk.at(`${row.directory}/${row.part.name}`)?.is(row.part) === true) {
+      violation("C1", `${row.id} is cancelled and its part is still there`)
+    }
+  }
+  if (row.status === "completed" && row.outcome === "skipped" && row.options.onConflict !== "skip") {
+    violation("Engine", `${row.id} was skipped though its policy is ${row.options.onConflict}`)
+  }
+  if (wire.exchanges.length === 0) violation("Engine", "nothing was ever fetched")
+}
+
+/** Nothing but users' files, finished files and leftover parts lies about. */
+const checkDirectories = (world: World, rows: ReadonlyArray<Download>): void => {
+  const { disk, touched, userFiles, violation } = world
+  for (const [path, inode] of userFiles) {
+    if (touched.has(path) && disk.at(path) !== inode) violation("B5", `the user's file ${path} is gone`)
+    else if (inode.bytes.length !== 1000 || inode.bytes.some((byte) => byte !== 1)) {
+      violation("B5", `the user's file ${path} was changed`)
+    }
+  }
+  for (const path of disk.entries.all.keys()) {
+    const inode = disk.at(path)!
+    if (inode.maker === "user" || path.endsWith(partSuffix)) continue
+    // failed or cancelled at the very last step, after its file had got its name
+    const claimed = rows.some(
+      ({ directory, publishing, status }) =>
+        publishing !== null &&
+        terminal.has(status) &&
+        `${directory}/${publishing.name}` === path &&
+        inode.is(publishing)
+    )
+    // a crash in the fallback for file systems without hard links leaves the empty file that reserved the name
+    const placeholder = inode.size === 0 && !world.scenario.hardLinks
+    if (!claimed && !placeholder) {
+      violation("B1", `${path} has a final name, and no completed download made it`)
+    }
+  }
+}
+
+export const checkEnd = (world: World, rows: ReadonlyArray<Download>): void => {
+  checkRows(world, rows)
+  for (const entry of world.ledger.entries) {
+    if (entry.finished === undefined) world.violation("Q2", `order ${entry.order.key} was never answered`)
+  }
+  for (const row of rows) checkOutcome(world, row)
+  checkDirectories(world, rows)
+}

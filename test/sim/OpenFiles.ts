@@ -1,0 +1,186 @@
+/**
+ * The open files of a simulated process: writes, syncs, truncations, each taking virtual time and failing by chance, with
+ * an eye on everything that a transfer must not do with a file.
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
+import type { FileError } from "../../src/domain/FileError.js"
+import type { FileFacts } from "../../src/domain/FileFacts.js"
+import type { Handle } from "../../src/services/PartFile.js"
+import type { Inode } from "./Inode.js"
+import { error, type Call, type SystemCalls } from "./SystemCalls.js"
+import type { Watch } from "./Watch.js"
+
+interface OpenFile {
+  readonly inode: Inode
+  readonly path: string
+  open: boolean
+  writing: boolean
+  /** Something was changed through it. */
+  used: boolean
+}
+
+export interface FileOptions {
+  /** Bytes per millisecond. */
+  readonly speed: number
+  /** For proving the oracles: syncs that answer and do nothing. */
+  readonly lyingSync: boolean
+}
+
+type Result<A> = Either.Either<A, FileError>
+
+const ok: Result<void> = Either.void
+
+/** lstat. */
+export const factsOf = (inode: Inode): FileFacts => ({
+  ...inode.identity,
+  kind: "file",
+  size: inode.size,
+  mtime: String(inode.mtime)
+})
+
+export class OpenFiles {
+  /** The longest that a sync has taken, in milliseconds. */
+  longestSync = 0
+  private open = new Set<OpenFile>()
+
+  constructor(
+    private readonly calls: SystemCalls,
+    private readonly options: FileOptions,
+    private readonly watch: Watch
+  ) {}
+
+  get inodes(): ReadonlyArray<Inode> {
+    return [...this.open].map((file) => file.inode)
+  }
+
+  get paths(): ReadonlyArray<string> {
+    return [...this.open].map((file) => file.path)
+  }
+
+  /** The process is gone, and its descriptors with it. */
+  crash(): void {
+    this.open = new Set()
+  }
+
+  /** Opens the file that the effect finds or makes. */
+  openIn(
+    generation: number,
+    path: string,
+    inode: Effect.Effect<Inode, FileError>
+  ): Effect.Effect<Handle, FileError, Scope.Scope> {
+    const acquire = Effect.map(inode, (inode): OpenFile => {
+      const file: OpenFile = { inode, path, open: true, writing: false, used: false }
+      if (generation === this.calls.generation) this.open.add(file)
+      return file
+    })
+    const release = (file: OpenFile) =>
+      Effect.sync(() => {
+        if (file.writing && generation === this.calls.generation) {
+          this.watch.violation("C1", `${path} was closed while a write was in flight`)
+        }
+        file.open = false
+        this.open.delete(file)
+      })
+    return Effect.map(Effect.acquireRelease(acquire, release), (file) => this.handle(generation, file))
+  }
+
+  private handle(generation: number, file: OpenFile): Handle {
+    const { inode, path } = file
+    return {
+      identity: inode.identity,
+      writeAt: (buffers, position, done) => this.write(generation, file, buffers, position, done),
+      sync: this.calls.run(generation, () => {
+        this.mayUse(generation, file)
+        return this.sync(file)
+      }),
+      truncate: (length) =>
+        this.calls.brief(generation, `truncate to ${length}`, path, () => {
+          this.mayChange(generation, file)
+          inode.truncate(length, this.calls.stamp)
+          return ok
+        }),
+      facts: this.calls.brief(generation, "fstat", path, () => Either.right(factsOf(inode)))
+    }
+  }
+
+  private sync({ inode, path }: OpenFile): Call<void> {
+    const covered = inode.unsynced
+    const kind = this.calls.random.next()
+    const time =
+      kind < 0.05 ? 0 : kind < 0.98 ? this.calls.random.log(0.5, 20) : this.calls.random.log(20, 400)
+    this.longestSync = Math.max(this.longestSync, time)
+    const apply = (): Result<void> => {
+      if (this.calls.fails(0.01)) {
+        inode.lose(covered, this.calls.random)
+        this.calls.mishaps.add(inode)
+        return error("EIO", "sync", path)
+      }
+      if (!this.options.lyingSync) inode.flush(covered)
+      return ok
+    }
+    return { label: `sync (${covered.size} pages)`, path, time, apply }
+  }
+
+  private write(
+    generation: number,
+    file: OpenFile,
+    buffers: ReadonlyArray<Uint8Array>,
+    position: number,
+    done: (error: FileError | undefined) => void
+  ): void {
+    const { inode, path } = file
+    if (generation === this.calls.generation) {
+      this.mayChange(generation, file)
+      if (file.writing) this.watch.violation("C1", `two writes to ${path} are in flight`)
+    }
+    file.writing = true
+    const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    const put = (limit: number): void => {
+      let offset = 0
+      for (const buffer of buffers) {
+        const taken = buffer.subarray(0, Math.max(0, limit - offset))
+        if (taken.length > 0) inode.write(taken, position + offset, this.calls.stamp)
+        offset += buffer.length
+      }
+    }
+    const code = this.calls.full ? "ENOSPC" : this.calls.fails(0.002) ? "EIO" : undefined
+    const call: Call<void> = {
+      label: `write ${length} at ${position}`,
+      path,
+      time: this.calls.random.chance(0.05) ? 0 : this.calls.latency() + length / this.options.speed,
+      apply: () => {
+        // a write that fails may have got some way
+        put(code === undefined ? length : this.calls.random.int(0, length))
+        if (code === undefined) return ok
+        this.calls.mishaps.add(inode)
+        return error(code, "write", path)
+      },
+      torn: (random) => put(random.int(0, length))
+    }
+    this.calls.start(generation, call, (result) => {
+      file.writing = false
+      done(Either.isLeft(result) ? result.left : undefined)
+    })
+  }
+
+  private mayUse(generation: number, file: OpenFile): void {
+    if (generation === this.calls.generation && !file.open) {
+      this.watch.violation("C1", `${file.path} is used after it was closed`)
+    }
+  }
+
+  private mayChange(generation: number, file: OpenFile): void {
+    this.mayUse(generation, file)
+    file.used = true
+    for (const other of this.open) {
+      if (other !== file && other.inode === file.inode && other.used) {
+        this.watch.violation("Q2", `${file.path} is written to by two transfers at the same time`)
+      }
+    }
+    if (file.inode.published)
+      this.watch.violation("B1", `${file.path} is changed though it has its final name`)
+    if (file.inode.maker === "user") this.watch.violation("B5", `the user's file ${file.path} is written to`)
+  }
+}

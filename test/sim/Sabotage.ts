@@ -1,0 +1,226 @@
+/**
+ * Worlds and engines with one rule broken each, made from outside by wrapping the seams of the real engine: they prove
+ * that every oracle can fail.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Engine from "../../src/layers/Engine.js"
+import { Downloads, type Shape as Front } from "../../src/services/Downloads.js"
+import { PartFile, type Handle, type Shape as Disk } from "../../src/services/PartFile.js"
+import { Wire, type WireRequest } from "../../src/services/Wire.js"
+import type { RunOptions } from "./Run.js"
+import type { Ending, Scenario } from "./Scenario.js"
+import type { Oracle } from "./Watch.js"
+
+export interface Sabotage {
+  readonly what: string
+  /** Who must notice. */
+  readonly noticed: ReadonlyArray<Oracle>
+  readonly options: RunOptions
+}
+
+const onDisk = (change: (disk: Disk) => Partial<Disk>): typeof Engine.layer =>
+  Layer.provide(
+    Engine.layer,
+    Layer.effect(
+      PartFile,
+      Effect.map(PartFile, (disk) => ({ ...disk, ...change(disk) }))
+    )
+  )
+
+const onHandles = (change: (handle: Handle) => Partial<Handle>): typeof Engine.layer => {
+  const changed = (handle: Handle): Handle => ({ ...handle, ...change(handle) })
+  return onDisk((disk) => ({
+    create: (path) => Effect.map(disk.create(path), changed),
+    open: (path) => Effect.map(disk.open(path), Option.map(changed))
+  }))
+}
+
+const onRequests = (change: (request: WireRequest) => WireRequest): typeof Engine.layer =>
+  Layer.provide(
+    Engine.layer,
+    Layer.effect(
+      Wire,
+      Effect.map(Wire, (wire) => ({ request: (request) => wire.request(change(request)) }))
+    )
+  )
+
+const onDownloads = (change: (front: Front) => Partial<Front>): typeof Engine.layer =>
+  Layer.effect(
+    Downloads,
+    Effect.map(Downloads, (front) => ({ ...front, ...change(front) }))
+  ).pipe(Layer.provideMerge(Engine.layer))
+
+/** A world where nothing else goes wrong, so that what is noticed is the sabotage. */
+const quiet = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  weather: { none: 1 },
+  badRanges: {},
+  fickleness: 0,
+  roughDisk: false,
+  hardLinks: true,
+  diskFull: [],
+  changes: [],
+  user: [],
+  endings: [],
+  orders: scenario.orders.map((order) => ({ ...order, interference: undefined }))
+})
+
+const dying = (ending: Ending) => (scenario: Scenario) => ({ ...quiet(scenario), endings: [ending] })
+
+const afterAnswers: Ending = { kind: "kill", after: "acknowledged", nth: 1, step: 30 }
+
+/** Downloads that last, of a server that proves what it has. */
+const big = (scenario: Scenario): Scenario => ({
+  ...quiet(scenario),
+  resources: scenario.resources.map((resource) => ({
+    ...resource,
+    size: 30_000_000,
+    rate: 5000,
+    tagging: "strong",
+    ranges: true
+  })),
+  orders: scenario.orders.slice(0, 1),
+  endings: [{ kind: "kill", after: "wire d", nth: 350, step: 5 }]
+})
+
+/** A server whose resource changes in mid-transfer while its tag does not, over connections that break. */
+const forging = (scenario: Scenario): Scenario => ({
+  ...quiet(scenario),
+  resources: scenario.resources.map((resource) => ({
+    ...resource,
+    size: 2_000_000,
+    rate: 200,
+    tagging: "strong",
+    ranges: true,
+    chunked: false,
+    sameTag: true
+  })),
+  changes: scenario.resources.map((_, resource) => ({ at: 8000, resource })),
+  weather: { cut: 3, none: 1 },
+  calmAfter: 60_000
+})
+
+const saves = (scenario: Scenario): Scenario => ({
+  ...quiet(scenario),
+  user: scenario.orders.map((order) => ({
+    at: 1,
+    kind: "create",
+    path: `${order.directory}/${order.output ?? `r${order.resource}.bin`}`
+  })),
+  orders: scenario.orders.map((order) => ({ ...order, options: { ...order.options, onConflict: "rename" } }))
+})
+
+const cancels = (scenario: Scenario): Scenario => ({
+  ...big(scenario),
+  endings: [],
+  orders: scenario.orders.slice(0, 1).map((order) => ({
+    ...order,
+    interference: { kind: "cancel", after: 2000 }
+  }))
+})
+
+export const sabotages: ReadonlyArray<Sabotage> = [
+  {
+    what: "writes that put zeros on the disk",
+    noticed: ["B1"],
+    options: {
+      vary: quiet,
+      engine: onHandles((handle) => ({
+        writeAt: (buffers, position, done) =>
+          handle.writeAt(
+            buffers.map((buffer) => new Uint8Array(buffer.length)),
+            position,
+            done
+          )
+      }))
+    }
+  },
+  { what: "a server that gives two versions one strong tag", noticed: ["B2"], options: { vary: forging } },
+  {
+    what: "a link that replaces what is there",
+    noticed: ["B5"],
+    options: { vary: saves, engine: onDisk((disk) => ({ link: disk.rename })) }
+  },
+  {
+    what: "a publication that does not sync the part",
+    noticed: ["B6"],
+    options: { vary: quiet, engine: onHandles(() => ({ sync: Effect.void })) }
+  },
+  {
+    what: "a publication that does not sync the directory",
+    noticed: ["B6"],
+    options: { vary: quiet, engine: onDisk(() => ({ syncDirectory: () => Effect.void })) }
+  },
+  {
+    what: "a disk whose syncs lie",
+    noticed: ["B6", "Q3"],
+    options: { vary: (scenario) => ({ ...big(scenario), lyingSync: true }) }
+  },
+  {
+    what: "commits that a crash takes back",
+    noticed: ["Q1"],
+    options: { vary: dying(afterAnswers), keepsLog: false }
+  },
+  {
+    what: "a directory sync that never ends",
+    noticed: ["Q2"],
+    options: { vary: quiet, engine: onDisk(() => ({ syncDirectory: () => Effect.never })) }
+  },
+  {
+    what: "checkpoints an hour apart",
+    noticed: ["Q3"],
+    options: { vary: big, tune: { checkpointInterval: 3_600_000 } }
+  },
+  {
+    what: "requests that are never recognised as the same",
+    noticed: ["Q4"],
+    options: {
+      vary: dying(afterAnswers),
+      engine: Layer.suspend(() => {
+        let count = 0
+        return onDownloads((front) => ({
+          enqueue: (request) => front.enqueue({ ...request, url: `${request.url}&count=${count++}` })
+        }))
+      })
+    }
+  },
+  {
+    what: "a fiber that outlives the engine",
+    noticed: ["C1"],
+    options: {
+      vary: quiet,
+      engine: Layer.merge(Engine.layer, Layer.effectDiscard(Effect.forkDaemon(Effect.never)))
+    }
+  },
+  {
+    what: "a cancel that leaves the part",
+    noticed: ["C1"],
+    options: { vary: cancels, engine: onDisk(() => ({ remove: () => Effect.void })) }
+  },
+  {
+    what: "credentials for everybody",
+    noticed: ["H2"],
+    options: {
+      vary: (scenario) => ({
+        ...quiet(scenario),
+        resources: scenario.resources.map((resource) => ({ ...resource, hops: 3 }))
+      }),
+      engine: onRequests((request) => ({
+        ...request,
+        headers: [["Authorization", "Bearer secret"], ...request.headers]
+      }))
+    }
+  },
+  {
+    what: "a wait that does not wait",
+    noticed: ["Engine"],
+    options: {
+      vary: quiet,
+      engine: onDownloads((front) => ({
+        await: (id) => Effect.map(front.get(id), Option.getOrThrow)
+      }))
+    }
+  }
+]

@@ -1,0 +1,225 @@
+/**
+ * What happens in a run, drawn from its seed before it starts: the servers, what is asked for, who interferes, when
+ * the process dies. A variation replaces parts of it, to prove that the oracles notice a broken rule.
+ */
+import type { ConflictPolicy, DownloadOptions } from "../../src/domain/DownloadRequest.js"
+import { partName } from "../../src/domain/FileName.js"
+import type { ResourceOptions, Tagging } from "./Origin.js"
+import type { Seeded } from "./Seeded.js"
+import type { CrashKind } from "./SimDisk.js"
+import type { Weather } from "./SimWire.js"
+
+/** What somebody does to a download after asking for it. */
+export interface Interference {
+  readonly kind: "pause" | "cancel"
+  /** Milliseconds after it was enqueued. */
+  readonly after: number
+}
+
+export interface Order {
+  /** The `d` of its URL; equal orders share it. */
+  readonly key: string
+  readonly resource: number
+  readonly directory: string
+  readonly output: string | undefined
+  /** Milliseconds after the start of the run. */
+  readonly at: number
+  readonly priority: number
+  readonly options: Partial<DownloadOptions>
+  readonly interference: Interference | undefined
+}
+
+/** Something a person does in the download directory. */
+export interface UserAct {
+  readonly at: number
+  readonly kind: "create" | "remove"
+  readonly path: string
+}
+
+export type Ending =
+  /** The process dies at a step, counted from its start. */
+  | { readonly kind: CrashKind; readonly step: number }
+  /** It dies so many steps after the nth line of the story that contains the text. */
+  | { readonly kind: CrashKind; readonly after: string; readonly nth: number; readonly step: number }
+  /** Somebody stops it in an orderly way. */
+  | { readonly kind: "stop"; readonly step: number }
+
+export interface Scenario {
+  readonly resources: ReadonlyArray<ResourceOptions>
+  /** When which resource is replaced on its server, milliseconds after the start. */
+  readonly changes: ReadonlyArray<{ readonly at: number; readonly resource: number }>
+  readonly orders: ReadonlyArray<Order>
+  readonly user: ReadonlyArray<UserAct>
+  readonly weather: Weather
+  /** What goes wrong besides when a download is resumed. */
+  readonly badRanges: Weather
+  /** How likely a resource is replaced just before somebody resumes it. */
+  readonly fickleness: number
+  /** From then on nothing goes wrong any more. */
+  readonly calmAfter: number
+  /** When the disk is full, and for how long. */
+  readonly diskFull: ReadonlyArray<{ readonly at: number; readonly lasts: number }>
+  readonly hardLinks: boolean
+  /** Bytes per millisecond. */
+  readonly diskSpeed: number
+  readonly roughDisk: boolean
+  readonly lyingSync: boolean
+  readonly concurrency: number
+  readonly adopt: boolean
+  /** How the first processes end; the one after them runs to the end. */
+  readonly endings: ReadonlyArray<Ending>
+}
+
+export const directory = "/home/user/downloads"
+const subdirectory = `${directory}/sub`
+
+const calm: Weather = { none: 1 }
+
+/** Faults by how often they come, as multiples of the badness drawn for the run, beside 40 exchanges without. */
+const faults: Weather = {
+  refused: 3,
+  connectStall: 0.5,
+  reset: 3,
+  headStall: 0.5,
+  cut: 12,
+  stall: 1,
+  slow: 3,
+  busy: 3,
+  busyUntil: 3,
+  tooMany: 1,
+  error: 2,
+  notFound: 0.1,
+  coding: 0.1,
+  unaskedPart: 1,
+  redirectAgain: 1
+}
+
+/** The same for what servers get wrong about ranges. */
+const rangeFaults: Weather = {
+  badRange: 3,
+  otherStart: 3,
+  otherTotal: 3,
+  shortRange: 5,
+  longBody: 5,
+  multipart: 3,
+  noRange: 3
+}
+
+const times = (weather: Weather, factor: number): Weather =>
+  Object.fromEntries(Object.entries(weather).map(([fault, weight]) => [fault, weight * factor]))
+
+const drawResource = (random: Seeded, big: boolean): ResourceOptions => ({
+  host: `host${random.int(1, 3)}.test`,
+  size: big
+    ? random.int(9_000_000, 40_000_000)
+    : random.pick([
+        random.int(0, 1),
+        random.int(2, 5000),
+        random.int(5000, 300_000),
+        random.int(300_000, 2_000_000),
+        random.int(300_000, 2_000_000)
+      ]),
+  tagging: random.weighted<Tagging>({
+    strong: 4,
+    "strong+date": 3,
+    date: 3,
+    weak: 1,
+    "weak+date": 2,
+    none: 1
+  }),
+  ranges: random.chance(0.85),
+  honoursIfRange: random.chance(0.8),
+  chunked: random.chance(0.15),
+  hops: random.pick([0, 0, 0, 1, 2]),
+  rate: big ? random.log(2000, 40_000) : random.log(20, 2000),
+  sameTag: false
+})
+
+const drawOrder = (random: Seeded, index: number, resources: number): Order => {
+  const onConflict = random.weighted<ConflictPolicy>({ rename: 6, overwrite: 1, skip: 1, fail: 1 })
+  return {
+    key: String(index),
+    resource: random.int(0, resources - 1),
+    directory: random.chance(0.8) ? directory : subdirectory,
+    output: random.pick([undefined, undefined, "same.iso", `file${index}.tar.gz`]),
+    at: random.chance(0.6) ? 0 : random.log(1, 20_000),
+    priority: random.int(-1, 1),
+    options: {
+      maxRetries: random.chance(0.8) ? 100_000 : 3,
+      retryDelay: random.pick([100, 2000]),
+      timeout: random.pick([5000, 30_000]),
+      stallTimeout: random.pick([5000, 30_000]),
+      onConflict
+    },
+    interference: random.chance(0.3)
+      ? { kind: random.pick(["pause", "cancel"]), after: random.log(1, 20_000) }
+      : undefined
+  }
+}
+
+const instants = [
+  "disk create",
+  "disk sync ",
+  "disk syncDirectory",
+  "disk link",
+  "disk rename",
+  "disk remove",
+  "disk truncate",
+  "disk write",
+  "wire d",
+  "acknowledged"
+]
+
+const drawEnding = (random: Seeded): Ending => {
+  const kind = random.weighted<"kill" | "power" | "stop">({ kill: 4, power: 4, stop: 1 })
+  const step = Math.floor(random.log(20, 20_000))
+  if (kind === "stop") return { kind, step }
+  if (random.chance(0.5)) return { kind, step }
+  const nth = Math.floor(random.log(1, 12))
+  return { kind, after: random.pick(instants), nth, step: Math.floor(random.log(1, 60)) - 1 }
+}
+
+/** The names that matter to an order: its final name, and its part. */
+const namesOf = (order: Order): ReadonlyArray<string> => {
+  const name = `${order.directory}/${order.output ?? `r${order.resource}.bin`}`
+  return [name, name, partName(name)]
+}
+
+export const draw = (random: Seeded): Scenario => {
+  const big = random.chance(0.12)
+  const resources = Array.from({ length: big ? 1 : random.int(1, 5) }, () => drawResource(random, big))
+  const orders: Array<Order> = Array.from({ length: big ? random.int(1, 2) : random.int(1, 7) }, (_, i) =>
+    drawOrder(random, i, resources.length)
+  )
+  // somebody asks for the same once more
+  if (random.chance(0.4))
+    orders.push({ ...random.pick(orders), at: random.log(1, 20_000), interference: undefined })
+  const span = big ? 8000 : 60_000
+  const badness = random.pick([0, 0.3, 1, 3])
+  const calmAfter = random.log(1000, 300_000)
+  const some = <A>(most: number, make: () => A): Array<A> => Array.from({ length: random.int(0, most) }, make)
+  return {
+    resources,
+    orders,
+    changes: some(5, () => ({ at: random.log(10, span), resource: random.int(0, resources.length - 1) })),
+    user: some(2, () => ({
+      at: random.log(1, span),
+      kind: random.weighted<UserAct["kind"]>({ create: 3, remove: 1 }),
+      path: random.pick(namesOf(random.pick(orders)))
+    })),
+    weather: { ...times(faults, badness), none: 40 },
+    badRanges: times(rangeFaults, badness),
+    fickleness: random.pick([0, 0.2]),
+    calmAfter,
+    diskFull: random.chance(0.15) ? [{ at: random.log(10, span), lasts: random.log(10, 60_000) }] : [],
+    hardLinks: random.chance(0.9),
+    diskSpeed: random.log(500, 500_000),
+    roughDisk: random.chance(0.5),
+    lyingSync: false,
+    concurrency: random.int(1, 4),
+    adopt: random.chance(0.5),
+    endings: Array.from({ length: random.int(0, 3) }, () => drawEnding(random))
+  }
+}
+
+export const calmWeather = calm

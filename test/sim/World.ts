@@ -1,0 +1,176 @@
+/**
+ * The world of one run, as the scenario has it: simulator, servers, network, disk, users, and the watch that gathers
+ * what the oracles object to. Processes live and die in it (see Run).
+ */
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { checkPublished, checkRows, type Evidence } from "./Oracles.js"
+import type { Inode } from "./Inode.js"
+import { Ledger } from "./Ledger.js"
+import { Resource } from "./Origin.js"
+import { peekRows } from "./Rows.js"
+import { calmWeather, directory, draw, type Scenario, type UserAct } from "./Scenario.js"
+import { SimDisk } from "./SimDisk.js"
+import { SimLife } from "./SimLife.js"
+import { SimWire } from "./SimWire.js"
+import { dawn, Simulator } from "./Simulator.js"
+import type { Oracle, Watch } from "./Watch.js"
+
+export interface Violation {
+  readonly oracle: Oracle
+  readonly what: string
+}
+
+/** Real disks only cost time here: what survives is decided by copying at the right instant. */
+const scratch = fs.existsSync("/dev/shm") ? "/dev/shm" : os.tmpdir()
+
+/** How often the database is compared with the disk while all is running. */
+const audits = 6
+
+export class World implements Watch, Evidence {
+  readonly sim: Simulator
+  readonly scenario: Scenario
+  readonly resources: ReadonlyArray<Resource>
+  readonly disk: SimDisk
+  readonly wire: SimWire
+  readonly life: SimLife
+  readonly ledger: Ledger
+  readonly violations: Array<Violation> = []
+  readonly touched = new Set<string>()
+  /** What users saved, by path. */
+  readonly userFiles = new Map<string, Inode>()
+  /** The database of the current process. */
+  database: string
+  private readonly folder: string
+
+  constructor(seed: number, vary: (scenario: Scenario) => Scenario, onNote: (line: string) => void) {
+    const sim = new Simulator(seed)
+    sim.onNote = onNote
+    this.sim = sim
+    this.scenario = vary(draw(sim.random.fork("scenario")))
+    const { diskSpeed, hardLinks, lyingSync, orders, resources, roughDisk } = this.scenario
+    this.resources = resources.map(
+      (options, i) => new Resource(i, options, dawn, sim.random.fork(`resource ${i}`))
+    )
+    this.disk = new SimDisk(
+      sim,
+      {
+        directories: [directory],
+        hardLinks,
+        speed: diskSpeed,
+        lyingSync,
+        rough: () => roughDisk && !this.calm
+      },
+      this
+    )
+    this.wire = new SimWire(
+      sim,
+      {
+        resources: this.resources,
+        weather: (resuming) => {
+          const { badRanges, weather } = this.scenario
+          return this.calm ? calmWeather : resuming ? { ...weather, ...badRanges } : weather
+        },
+        fickleness: () => (this.calm ? 0 : this.scenario.fickleness)
+      },
+      this
+    )
+    this.life = new SimLife(sim)
+    this.ledger = new Ledger(orders)
+    this.folder = fs.mkdtempSync(path.join(scratch, "sluice-sim-"))
+    this.database = this.databaseOf(0)
+    this.schedule()
+  }
+
+  get watch(): Watch {
+    return this
+  }
+
+  /** From some time on nothing goes wrong any more, so that all must come to an end. */
+  get calm(): boolean {
+    return this.sim.now - dawn > this.scenario.calmAfter
+  }
+
+  databaseOf(generation: number): string {
+    return path.join(this.folder, `${generation}.db`)
+  }
+
+  /** Compares the database, as a crash in this instant would leave it, with everything else. */
+  audit(): void {
+    checkRows(this, peekRows(this.database))
+  }
+
+  dispose(): void {
+    fs.rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  // ---- the watch
+
+  readonly violation = (oracle: Oracle, what: string): void => {
+    if (this.sim.burying) return
+    this.sim.note(`VIOLATION ${oracle}: ${what}`)
+    this.violations.push({ oracle, what })
+  }
+
+  readonly published = (path: string, inode: Inode): void => {
+    checkPublished(this, path, inode)
+  }
+
+  readonly replaced = (path: string, old: Inode): void => {
+    const { hardLinks, orders, resources } = this.scenario
+    const overwriting = orders.some(
+      (order) =>
+        order.options.onConflict === "overwrite" &&
+        path.startsWith(`${order.directory}/`) &&
+        (order.output ?? `r${order.resource}.bin`) === path.slice(order.directory.length + 1)
+    )
+    const placeholder = !hardLinks && old.maker === "engine" && old.size === 0
+    if (overwriting) {
+      this.touched.add(path)
+      this.userFiles.delete(path)
+    } else if (!placeholder) {
+      this.violation("B5", `${path} of ${old.maker} was replaced (${resources.length} resources)`)
+    }
+  }
+
+  // ---- what happens by itself
+
+  private schedule(): void {
+    const { changes, diskFull, user } = this.scenario
+    const { sim } = this
+    for (const { at, resource } of changes) {
+      sim.worldAfter(at, () => {
+        const changing = this.resources[resource]!
+        if (this.calm) return
+        changing.change(sim.now)
+        const { number, size } = changing.current
+        sim.note(`server r${resource} is now v${number}, ${size} bytes`)
+      })
+    }
+    for (const { at, lasts } of diskFull) {
+      sim.worldAfter(at, () => this.fill(true))
+      sim.worldAfter(at + lasts, () => this.fill(false))
+    }
+    for (const act of user) sim.worldAfter(act.at, () => this.act(act))
+    const random = sim.random.fork("audits")
+    for (let i = 0; i < audits; i++) sim.worldAfter(random.log(100, 60_000), () => this.audit())
+  }
+
+  private fill(full: boolean): void {
+    this.sim.note(full ? "the disk is full" : "the disk has space again")
+    this.disk.full = full
+  }
+
+  private act({ kind, path }: UserAct): void {
+    if (kind === "create") {
+      const bytes = new Uint8Array(1000).fill(1)
+      if (!this.disk.userCreates(path, bytes)) return
+      this.userFiles.set(path, this.disk.at(path)!)
+    } else {
+      if (this.disk.at(path)?.maker !== "engine") return
+      this.disk.userRemoves(path)
+    }
+    this.touched.add(path)
+  }
+}
