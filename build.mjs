@@ -40,15 +40,6 @@ const entry = await build({
   ]
 })
 
-// undici asks for it when it is loaded, and does without where it can't be had: HTTP/2 is off, and loading it takes 15 ms
-const withoutHttp2 = {
-  name: "without http2",
-  setup: ({ onLoad, onResolve }) => {
-    onResolve({ filter: /^node:http2$/ }, () => ({ path: "http2", namespace: "absent" }))
-    onLoad({ filter: /.*/, namespace: "absent" }, () => ({ contents: "throw new Error('HTTP/2 is off')" }))
-  }
-}
-
 const command = await build({
   ...common,
   entryPoints: { cli: "src/programs/cli/Cli.ts" },
@@ -57,7 +48,6 @@ const command = await build({
   splitting: true,
   format: "esm",
   external: ["better-sqlite3"],
-  plugins: [withoutHttp2],
   // Bundled CommonJS (undici) calls require("node:...").
   banner: {
     js: 'import{createRequire as __sluiceCreateRequire}from"node:module";const require=__sluiceCreateRequire(import.meta.url);'

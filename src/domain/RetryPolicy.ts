@@ -46,7 +46,8 @@ export const decide = (
 }
 
 const waitFor = (download: Download, error: DownloadError, now: number): Verdict => {
-  const at = now + (error.reason === "DiskFull" ? diskPause : Math.ceil(Math.max(1000, error.retryAfter ?? 0)))
+  const at =
+    now + (error.reason === "DiskFull" ? diskPause : Math.ceil(Math.max(1000, error.retryAfter ?? 0)))
   // a clock that was set back must not make a wait look as if it began in the future
   const deadline = Math.min(download.waitingSince ?? now, now) + download.options.giveUp
   return at > deadline ? { _tag: "Final" } : { _tag: "WaitUntil", at }

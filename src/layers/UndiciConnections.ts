@@ -5,18 +5,19 @@
  * Why not undici's Agent: an exchange must be able to end a connection that is still being made, to
  * insist on a new one after a stale one, and to hold the socket back without undici's `pause`. When a connection ends while
  * undici's parser is paused, undici 7 throws from a socket event, which ends the process, or loses the rest of a body
- * that has arrived completely. So the parser is never paused; instead `read` of the socket returns nothing while
- * held, node stops reading when the socket's buffer is full (64 KiB), and TCP slows the server down.
+ * that has arrived completely. So the parser is never paused; instead nothing is read while held (SocketReader), and TCP
+ * slows the server down.
  *
  * Tricky interleavings: a server may close an idle connection while a request is on its way; the exchange is told that
  * its connection was `reused` so that it can tell this from a server that hangs up. A connection is given back from
  * within undici's parser, so letting go of a hold there must not read: undici does that itself right after.
  */
-import { Socket } from "node:net"
+import { type OnReadOpts, Socket } from "node:net"
 import type { Client, Dispatcher, buildConnector } from "undici"
 import connect from "undici/lib/core/connect.js"
 import UndiciClient from "undici/lib/dispatcher/client.js"
 import type { Resolver } from "./Resolver.js"
+import { SocketReader } from "./SocketReader.js"
 import { isReset } from "./UndiciError.js"
 
 /** A connection while one exchange uses it. */
@@ -25,7 +26,7 @@ export interface Lease {
   readonly reused: boolean
   /** Sends the request, now or as soon as the connection is made. */
   readonly dispatch: (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) => void
-  /** Holds the server back; up to a socket's buffer may still be delivered. */
+  /** Holds the server back; what one read has brought may still be delivered. */
   readonly hold: (controller: Dispatcher.DispatchController) => void
   readonly resume: (controller: Dispatcher.DispatchController) => void
   /**
@@ -41,6 +42,9 @@ export interface Lease {
 
 /** Where leases come from. `fresh` asks for a connection that has not been used. */
 export type Connections = (origin: string, fresh: boolean) => Lease
+
+/** TLS sessions kept, the last of each origin. */
+const maxSessions = 100
 
 /** Idle connections kept, of all origins together. */
 const maxIdle = 64
@@ -63,8 +67,9 @@ const clientOptions = {
 
 /** A pool of the engine's own. Close it with `destroy`, which ends every connection at once and waits until they are gone. */
 export class ConnectionPool {
-  readonly #connector: buildConnector.connector
   readonly #resolver: Resolver
+  readonly #ca: string | undefined
+  readonly #sessions = new Map<string, Buffer>()
   readonly #all = new Set<Connection>()
   /** Oldest first. */
   readonly #idle: Array<Connection> = []
@@ -72,13 +77,7 @@ export class ConnectionPool {
 
   constructor({ ca, resolver }: Settings) {
     this.#resolver = resolver
-    this.#connector = connect({
-      lookup: resolver.lookup,
-      autoSelectFamily: true,
-      allowH2: false,
-      timeout: 0,
-      ...(ca === undefined ? {} : { ca })
-    })
+    this.#ca = ca
   }
 
   readonly lease: Connections = (origin, fresh) => {
@@ -89,7 +88,9 @@ export class ConnectionPool {
       this.#idle.splice(at, 1)
       return idle
     }
-    const connection = new Connection(origin, this.#connector, {
+    const connection = new Connection(origin, {
+      connector: (onread) => this.#connector(origin, onread),
+      session: (session) => this.#remember(origin, session),
       released: () => {
         this.#idle.push(connection)
         if (this.#idle.length > maxIdle) void this.#idle[0]?.destroy()
@@ -109,13 +110,36 @@ export class ConnectionPool {
     return connection
   }
 
+  /** A socket's reader is its own, so each gets a connector of its own. */
+  #connector(origin: string, onread: OnReadOpts): buildConnector.connector {
+    return connect({
+      lookup: this.#resolver.lookup,
+      autoSelectFamily: true,
+      allowH2: false,
+      timeout: 0,
+      onread,
+      maxCachedSessions: 0,
+      session: this.#sessions.get(origin),
+      ...(this.#ca === undefined ? {} : { ca: this.#ca })
+    })
+  }
+
+  #remember(origin: string, session: Buffer): void {
+    this.#sessions.delete(origin)
+    this.#sessions.set(origin, session)
+    const [oldest] = this.#sessions.keys()
+    if (this.#sessions.size > maxSessions && oldest !== undefined) this.#sessions.delete(oldest)
+  }
+
   async destroy(): Promise<void> {
     this.#closed = true
     await Promise.all([...this.#all].map((connection) => connection.destroy()))
   }
 }
 
-interface Events {
+interface Pool {
+  readonly connector: (onread: OnReadOpts) => buildConnector.connector
+  readonly session: (session: Buffer) => void
   readonly released: () => void
   readonly disconnected: () => void
   readonly unreachable: (hostname: string) => void
@@ -125,32 +149,32 @@ interface Events {
 class Connection implements Lease {
   reused = false
   readonly #client: Client
-  readonly #events: Events
+  readonly #pool: Pool
   #socket: Socket | undefined
   #connecting = false
-  #held = false
+  readonly #reader = new SocketReader()
   #reset: Error | undefined
 
   constructor(
     readonly origin: string,
-    connector: buildConnector.connector,
-    events: Events
+    pool: Pool
   ) {
-    this.#events = events
+    this.#pool = pool
     this.#client = new UndiciClient(origin, {
       ...clientOptions,
       connect: (options, callback) => {
         this.#connecting = true
+        const connector = pool.connector(this.#reader.onread)
         // undici's connector returns the socket, though its type does not say so
         const socket: unknown = connector(options, (...outcome) => {
           this.#connecting = false
-          if (outcome[0] !== null) events.unreachable(options.hostname)
+          if (outcome[0] !== null) pool.unreachable(options.hostname)
           callback(...outcome)
         })
         if (socket instanceof Socket) this.#adopt(socket)
       }
     })
-    this.#client.on("disconnect", events.disconnected)
+    this.#client.on("disconnect", pool.disconnected)
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
@@ -158,16 +182,11 @@ class Connection implements Lease {
   }
 
   hold(): void {
-    this.#held = true
+    this.#reader.hold()
   }
 
   resume(): void {
-    if (!this.#held) return
-    this.#held = false
-    // not in this tick: the caller may be inside the parser of this or another connection
-    queueMicrotask(() => {
-      if (!this.#held) this.#socket?.emit("readable")
-    })
+    this.#reader.resume()
   }
 
   reset(): Error | undefined {
@@ -175,13 +194,13 @@ class Connection implements Lease {
   }
 
   release(): void {
-    this.#held = false
+    this.#reader.letGo()
     this.reused = true
-    this.#events.released()
+    this.#pool.released()
   }
 
   destroy(): Promise<void> {
-    this.#events.destroyed()
+    this.#pool.destroyed()
     // undici would only notice once the connection is made
     if (this.#connecting) this.#socket?.destroy()
     return this.#client.destroy()
@@ -189,10 +208,9 @@ class Connection implements Lease {
 
   #adopt(socket: Socket): void {
     this.#socket = socket
-    this.#held = false
     this.#reset = undefined
-    const read = socket.read.bind(socket)
-    socket.read = (size) => (this.#held && size !== 0 ? null : read(size))
+    this.#reader.attach(socket)
+    socket.on("session", this.#pool.session)
     // these run before undici's own listeners
     socket.on("error", (error) => {
       if (isReset(error)) this.#reset = error

@@ -134,6 +134,11 @@ class Run {
     this.countdown = undefined
     if (ending !== undefined && "after" in ending) {
       this.countdown = { text: ending.after, left: ending.nth, step: ending.step }
+    } else if (ending !== undefined && "time" in ending) {
+      const { generation } = sim
+      sim.worldAfter(ending.time, () => {
+        if (sim.generation === generation) this.crashAt = sim.steps
+      })
     } else if (ending !== undefined) this.crashAt = sim.steps + ending.step
     const driven = sim.drive(() => process.exit() !== null || sim.steps >= this.crashAt, {
       steps: Math.min(maxSteps, (this.options.steps ?? Infinity) - sim.steps),
@@ -168,8 +173,12 @@ class Run {
     })
     const surroundings = { ...this.world, watch: this.world, halted: this.halted }
     const program = Effect.zipRight(this.checkPragmas, clients(surroundings)).pipe(
-      Effect.provide((this.options.engine ?? Engine.layer).pipe(Layer.provideMerge(base))),
-      Effect.provide(Logger.replace(Logger.defaultLogger, story)),
+      Effect.provide(
+        Layer.provideMerge(
+          (this.options.engine ?? Engine.layer).pipe(Layer.provideMerge(base)),
+          Logger.replace(Logger.defaultLogger, story)
+        )
+      ),
       Logger.withMinimumLogLevel(LogLevel.Info),
       Effect.supervised(fibers)
     )

@@ -39,6 +39,8 @@ export interface UserAct {
 export type Ending =
   /** The process dies at a step, counted from its start. */
   | { readonly kind: CrashKind; readonly step: number }
+  /** It dies at a time, in milliseconds from its start. */
+  | { readonly kind: CrashKind; readonly time: number }
   /** It dies so many steps after the nth line of the story that contains the text. */
   | { readonly kind: CrashKind; readonly after: string; readonly nth: number; readonly step: number }
   /** Somebody stops it in an orderly way. */
@@ -81,7 +83,7 @@ const faults: Weather = {
   connectStall: 0.5,
   reset: 3,
   headStall: 0.5,
-  cut: 12,
+  cut: 20,
   stall: 1,
   slow: 3,
   busy: 3,
@@ -108,32 +110,35 @@ const rangeFaults: Weather = {
 const times = (weather: Weather, factor: number): Weather =>
   Object.fromEntries(Object.entries(weather).map(([fault, weight]) => [fault, weight * factor]))
 
-const drawResource = (random: Seeded, big: boolean): ResourceOptions => ({
-  host: `host${random.int(1, 3)}.test`,
-  size: big
-    ? random.int(9_000_000, 40_000_000)
-    : random.pick([
-        random.int(0, 1),
-        random.int(2, 5000),
-        random.int(5000, 300_000),
-        random.int(300_000, 2_000_000),
-        random.int(300_000, 2_000_000)
-      ]),
-  tagging: random.weighted<Tagging>({
-    strong: 4,
-    "strong+date": 3,
-    date: 3,
-    weak: 1,
-    "weak+date": 2,
-    none: 1
-  }),
-  ranges: random.chance(0.85),
-  honoursIfRange: random.chance(0.8),
-  chunked: random.chance(0.15),
-  hops: random.pick([0, 0, 0, 1, 2]),
-  rate: big ? random.log(2000, 40_000) : random.log(20, 2000),
-  sameTag: false
-})
+const drawSize = (random: Seeded): number => {
+  const kind = random.next()
+  if (kind < 0.1) return random.int(0, 1)
+  if (kind < 0.25) return random.int(2, 5000)
+  return kind < 0.5 ? random.int(5000, 300_000) : random.int(300_000, 3_000_000)
+}
+
+const drawResource = (random: Seeded, big: boolean): ResourceOptions => {
+  const size = big ? random.int(9_000_000, 40_000_000) : drawSize(random)
+  return {
+    host: `host${random.int(1, 3)}.test`,
+    size,
+    tagging: random.weighted<Tagging>({
+      strong: 4,
+      "strong+date": 3,
+      date: 3,
+      weak: 1,
+      "weak+date": 2,
+      none: 1
+    }),
+    ranges: random.chance(0.9),
+    honoursIfRange: random.chance(0.7),
+    chunked: random.chance(0.15),
+    hops: random.pick([0, 0, 0, 1, 2]),
+    // so that most transfers take seconds: time for checkpoints, and for something to happen between them
+    rate: Math.max(20, size / random.log(300, 20_000)),
+    sameTag: false
+  }
+}
 
 const drawOrder = (random: Seeded, index: number, resources: number): Order => {
   const onConflict = random.weighted<ConflictPolicy>({ rename: 6, overwrite: 1, skip: 1, fail: 1 })
@@ -157,26 +162,29 @@ const drawOrder = (random: Seeded, index: number, resources: number): Order => {
   }
 }
 
-const instants = [
-  "disk create",
-  "disk sync ",
-  "disk syncDirectory",
-  "disk link",
-  "disk rename",
-  "disk remove",
-  "disk truncate",
-  "disk write",
-  "wire d",
-  "acknowledged"
-]
+/** Lines of the story after which a crash is interesting, by how often they are chosen. */
+const instants: Readonly<Record<string, number>> = {
+  " +": 8,
+  "disk write": 3,
+  "disk sync ": 4,
+  "disk syncDirectory": 3,
+  "disk create": 1,
+  "disk truncate": 2,
+  "disk link": 2,
+  "disk rename": 1,
+  "disk remove": 1,
+  acknowledged: 1
+}
 
 const drawEnding = (random: Seeded): Ending => {
   const kind = random.weighted<"kill" | "power" | "stop">({ kill: 4, power: 4, stop: 1 })
-  const step = Math.floor(random.log(20, 20_000))
+  const step = Math.floor(random.log(20, 5000))
   if (kind === "stop") return { kind, step }
-  if (random.chance(0.5)) return { kind, step }
-  const nth = Math.floor(random.log(1, 12))
-  return { kind, after: random.pick(instants), nth, step: Math.floor(random.log(1, 60)) - 1 }
+  const how = random.next()
+  if (how < 0.15) return { kind, step }
+  if (how < 0.6) return { kind, time: random.log(50, 20_000) }
+  const nth = Math.floor(random.log(1, 30))
+  return { kind, after: random.weighted(instants), nth, step: Math.floor(random.log(1, 60)) - 1 }
 }
 
 /** The names that matter to an order: its final name, and its part. */
@@ -195,8 +203,8 @@ export const draw = (random: Seeded): Scenario => {
   if (random.chance(0.4))
     orders.push({ ...random.pick(orders), at: random.log(1, 20_000), interference: undefined })
   const span = big ? 8000 : 60_000
-  const badness = random.pick([0, 0.3, 1, 3])
-  const calmAfter = random.log(1000, 300_000)
+  const badness = random.pick([0, 0.5, 1.5, 4])
+  const calmAfter = random.log(5000, 300_000)
   const some = <A>(most: number, make: () => A): Array<A> => Array.from({ length: random.int(0, most) }, make)
   return {
     resources,
@@ -209,7 +217,7 @@ export const draw = (random: Seeded): Scenario => {
     })),
     weather: { ...times(faults, badness), none: 40 },
     badRanges: times(rangeFaults, badness),
-    fickleness: random.pick([0, 0.2]),
+    fickleness: random.pick([0, 0.3]),
     calmAfter,
     diskFull: random.chance(0.15) ? [{ at: random.log(10, span), lasts: random.log(10, 60_000) }] : [],
     hardLinks: random.chance(0.9),
@@ -218,7 +226,7 @@ export const draw = (random: Seeded): Scenario => {
     lyingSync: false,
     concurrency: random.int(1, 4),
     adopt: random.chance(0.5),
-    endings: Array.from({ length: random.int(0, 3) }, () => drawEnding(random))
+    endings: Array.from({ length: random.pick([0, 1, 2, 3, 3]) }, () => drawEnding(random))
   }
 }
 

@@ -38,7 +38,8 @@ export class SimDisk {
   readonly entries = new DirectoryLog()
   private readonly files = new Map<number, Inode>()
   private readonly directories: Set<string>
-  private readonly open: OpenFiles
+  /** What the process holds open. */
+  readonly opened: OpenFiles
   private readonly calls: SystemCalls
 
   constructor(
@@ -47,7 +48,7 @@ export class SimDisk {
     private readonly watch: Watch
   ) {
     this.calls = new SystemCalls(sim, options)
-    this.open = new OpenFiles(this.calls, options, watch)
+    this.opened = new OpenFiles(this.calls, options, watch)
     this.directories = new Set(options.directories)
   }
 
@@ -63,11 +64,6 @@ export class SimDisk {
   find(identity: FileIdentity): Inode | undefined {
     const inode = this.files.get(Number(identity.ino))
     return inode?.is(identity) === true ? inode : undefined
-  }
-
-  /** What the process holds open. */
-  get opened(): OpenFiles {
-    return this.open
   }
 
   /** Files of which a write or a sync has failed. */
@@ -101,7 +97,7 @@ export class SimDisk {
   /** The process is gone; with `power`, so is all that was not on stable storage, chance apart. */
   crash(kind: CrashKind): void {
     this.calls.crash()
-    this.open.crash()
+    this.opened.crash()
     if (kind === "kill") return
     for (const inode of this.files.values()) inode.powerCut(this.calls.random)
     this.entries.powerCut(this.calls.random)
@@ -119,7 +115,7 @@ export class SimDisk {
       this.calls.brief(generation, label, path, apply)
     return {
       create: (path) =>
-        this.opened(
+        this.opened.openIn(
           generation,
           path,
           run("create", path, () => this.create(path))
@@ -129,7 +125,7 @@ export class SimDisk {
           Effect.flatMap(
             Option.match({
               onNone: () => Effect.succeedNone,
-              onSome: (inode) => Effect.asSome(this.open.openIn(generation, path, Effect.succeed(inode)))
+              onSome: (inode) => Effect.asSome(this.opened.openIn(generation, path, Effect.succeed(inode)))
             })
           )
         ),
@@ -243,7 +239,7 @@ export class SimDisk {
   /** As file systems do, the lowest inode number that is free is given out again. */
 
   private make(maker: "engine" | "user"): Inode {
-    const used = new Set([...this.entries.numbers, ...this.open.inodes.map((inode) => inode.ino)])
+    const used = new Set([...this.entries.numbers, ...this.opened.inodes.map((inode) => inode.ino)])
     let ino = 100
     while (used.has(ino)) ino++
     const inode = new Inode(ino, maker, this.calls.stamp)

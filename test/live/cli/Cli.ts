@@ -211,9 +211,9 @@ export const makeWorld: Effect.Effect<World, never, Scope.Scope> = Effect.gen(fu
 const patience = 120_000
 
 /** A test in a world of its own. `timeout` in milliseconds. */
-export const live = (
+export const live = <E>(
   title: string,
-  body: (world: World, context: TestContext) => Effect.Effect<void, unknown, Scope.Scope>,
+  body: (world: World, context: TestContext) => Effect.Effect<void, E, Scope.Scope>,
   timeout: number = patience
 ): void =>
   it.scopedLive(title, (context) => Effect.flatMap(makeWorld, (world) => body(world, context)), timeout)

@@ -16,9 +16,10 @@ const mount = (...args: ReadonlyArray<string>): string | undefined => {
 
 /** Ends the test as skipped, loudly. */
 export const skip = (context: TestContext, reason: string): Effect.Effect<never> =>
-  Effect.sync(() => {
+  Effect.suspend(() => {
     console.warn(`SKIPPED: ${context.task.name}: ${reason}`)
-    return context.skip(reason)
+    context.skip(reason)
+    return Effect.never
   })
 
 /** Mounts an empty file system of so many KiB at a directory, until the scope closes. */
