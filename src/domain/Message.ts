@@ -35,6 +35,8 @@ export type Message = Data.TaggedEnum<{
   Released: {}
   /** The owner died (its lock is free) and an heir found the row. */
   Abandoned: {}
+  /** The bytes held are given up: their file is about to be removed. */
+  Renounced: {}
   PauseRequested: {}
   CancelRequested: {}
   /** Go on after a pause; also ends a wait or a backoff early. */
@@ -51,6 +53,7 @@ export const {
   PauseRequested,
   Publishing,
   Released,
+  Renounced,
   ResumeRequested,
   Succeeded
 } = Data.taggedEnum<Message>()

@@ -25,6 +25,7 @@ export const table: Record<Tag, Row> = {
   Failed: { processing: ["retrying", "waiting", "failed", "paused", "cancelled"] },
   Released: { processing: ["pending", "paused", "cancelled"] },
   Abandoned: { processing: ["pending", "failed", "paused", "cancelled"] },
+  Renounced: { paused: ["paused"] },
   PauseRequested: {
     pending: ["paused"],
     retrying: ["paused"],
@@ -158,6 +159,9 @@ const apply = (download: Download, message: Message, at: number): Download => {
           : download.failure
       }
     }
+    case "Renounced":
+      // the part stays on record, so that whoever comes after a crash here can still remove it
+      return { ...download, checkpoint: 0, attemptFrom: 0, total: null, validator: null, publishing: null }
     case "PauseRequested":
       return download.status === "processing"
         ? { ...download, desired: unlessCancelled(download, "paused") }

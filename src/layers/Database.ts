@@ -136,35 +136,39 @@ const make = (path: string): Effect.Effect<Shape, StoreError, SqlClient.SqlClien
     yield* sql`PRAGMA synchronous = FULL`.pipe(Effect.mapError(mapError))
     // secrets that a row drops are to be gone from the file, not only from the row
     yield* sql`PRAGMA secure_delete = ON`.pipe(Effect.mapError(mapError))
-    yield* transact(migrateOnce(path))
+    // the first look takes no lock, so that a list can be had while somebody writes
+    const current = yield* isCurrent(path).pipe(
+      Effect.catchTag("SqlError", (error) => Effect.fail(mapError(error))),
+      whileLocked
+    )
+    if (!current) yield* transact(migrate(path))
     return { path, transact, whileLocked, mapError }
   })
 
-const migrateOnce = (path: string) =>
+/** Whether the schema is the one this code knows; fails if it is newer. */
+const isCurrent = (path: string) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    const known = yield* sql<{
-      n: number
-    }>`SELECT count(*) AS n FROM sqlite_master WHERE name = ${Migrations.table}`
-    if (known[0]!.n > 0) {
-      const rows = yield* sql<{
-        version: number | null
-      }>`SELECT max(migration_id) AS version FROM ${sql(Migrations.table)}`
-      const version = rows[0]!.version ?? 0
-      if (version > Migrations.latest) {
-        return yield* new StoreError({
-          reason: "Newer",
-          path,
-          detail: `its version is ${version}, this sluice knows ${Migrations.latest}`
-        })
-      }
-      if (version === Migrations.latest) return
-    }
-    yield* Migrations.migrate.pipe(
-      Effect.catchTag("MigrationError", (error) => Effect.die(error)),
-      Effect.provideService(SqlClient.SqlClient, sql)
-    )
+    const known = yield* sql`SELECT 1 FROM sqlite_master WHERE name = ${Migrations.table}`
+    if (known.length === 0) return false
+    const rows = yield* sql<{
+      version: number | null
+    }>`SELECT max(migration_id) AS version FROM ${sql(Migrations.table)}`
+    const version = rows[0]!.version ?? 0
+    if (version <= Migrations.latest) return version === Migrations.latest
+    return yield* new StoreError({
+      reason: "Newer",
+      path,
+      detail: `its version is ${version}, this sluice knows ${Migrations.latest}`
+    })
   })
+
+/** To be run in one transaction: another process may have done it since anybody looked. */
+const migrate = (path: string) =>
+  Effect.unlessEffect(
+    Effect.catchTag(Migrations.migrate, "MigrationError", (error) => Effect.die(error)),
+    isCurrent(path)
+  )
 
 /** As SqlClient's own withTransaction, but IMMEDIATE, and a failed COMMIT is rolled back rather than left open. */
 const makeImmediate = (sql: SqlClient.SqlClient) => {

@@ -15,7 +15,7 @@ import { type Download, terminal } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import { accept, type Accepted } from "../domain/DownloadRequest.js"
-import { CancelRequested, PauseRequested, ResumeRequested } from "../domain/Message.js"
+import { CancelRequested, PauseRequested, Renounced, ResumeRequested } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { Downloads } from "../services/Downloads.js"
 import { EngineLife } from "../services/EngineLife.js"
@@ -121,7 +121,7 @@ const make = Effect.gen(function* () {
       if (download.part !== null && download.status !== "processing" && !terminal.has(download.status)) {
         // nobody may take it up while its part is removed, and a crash must not leave a part that no row will ask for
         const paused = yield* store.tell(id, PauseRequested())
-        if (paused.status === "paused") yield* publisher.discard(paused)
+        if (paused.status === "paused") yield* publisher.discard(yield* store.tell(id, Renounced()))
       }
       yield* store.tell(id, CancelRequested())
       // what is being worked on loses its part with the worker; what ended between the looks above loses it here

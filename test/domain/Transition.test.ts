@@ -46,6 +46,7 @@ const messages: ReadonlyArray<Message.Message> = [
   failedWith(final),
   Message.Released(),
   Message.Abandoned(),
+  Message.Renounced(),
   Message.PauseRequested(),
   Message.CancelRequested(),
   Message.ResumeRequested()
@@ -264,6 +265,17 @@ describe("a dead engine", () => {
 })
 
 describe("what people ask for", () => {
+  it("what is held can be given up while paused: the claim goes, the part stays on record", () => {
+    const paused = after(processing(), Message.PauseRequested(), Message.Released())
+    expect(after(paused, Message.Renounced())).toMatchObject({
+      status: "paused",
+      checkpoint: 0,
+      total: null,
+      validator: null,
+      part: paused.part
+    })
+  })
+
   it("is kept until the worker has let go", () => {
     const paused = after(processing(), Message.PauseRequested())
     expect(paused).toMatchObject({ status: "processing", desired: "paused" })
@@ -349,6 +361,7 @@ describe("any life of a download", () => {
     },
     fc.constant(Message.Released()),
     { weight: 2, arbitrary: fc.constant(Message.Abandoned()) },
+    fc.constant(Message.Renounced()),
     fc.constant(Message.PauseRequested()),
     fc.constant(Message.CancelRequested()),
     { weight: 2, arbitrary: fc.constant(Message.ResumeRequested()) }
@@ -380,7 +393,7 @@ describe("any life of a download", () => {
     expect(next.attempt).toBe(before.attempt + (message._tag === "Claimed" ? 1 : 0))
     if (message._tag === "Claimed") expect(next.epoch).toBeGreaterThan(before.epoch)
     if (before.desired === "cancelled") expect(next.desired).toBe("cancelled")
-    if (next.checkpoint < before.checkpoint) expect(["Identified", "Checkpointed"]).toContain(message._tag)
+    if (next.checkpoint < before.checkpoint) expect(["Identified", "Checkpointed", "Renounced"]).toContain(message._tag)
     if (next.strikes.length > before.strikes.length) {
       expect([message._tag, next.status, next.strikes.length]).toEqual([
         "Failed",

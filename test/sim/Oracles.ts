@@ -85,26 +85,27 @@ const recorded = (disk: SimDisk, directory: string, record: FinalRecord, part: s
 
 /** Q3: what the row claims, the disk holds durably, of the version that the row names. */
 const checkClaim = (evidence: Evidence, row: Download): void => {
-  const { disk, resources, touched, watch } = evidence
-  // a cancelled download's part goes before its row says so
-  if (row.part === null || row.checkpoint === 0 || row.desired === "cancelled") return
+  const { disk, ledger, resources, touched, watch } = evidence
+  if (row.part === null || row.checkpoint === 0) return
+  // a download to be cancelled loses its part before its row says so
+  const cancelling = ledger.entries.some(
+    (entry) => entry.id === row.id && entry.interfered && entry.order.interference?.kind === "cancel"
+  )
   const path = `${row.directory}/${row.part.name}`
+  if (cancelling || touched.has(path)) return
   // a file about to be published may never have had its directory synced: if a power cut takes its name, the row says
   // by its publishing record that nothing counts without that very file
   const inode =
     row.publishing === null
       ? disk.find(row.part)
       : recorded(disk, row.directory, row.publishing, row.part.name)
-  if (inode === undefined) return
-  if (row.publishing === null) {
-    if (touched.has(path)) return
-    if (disk.entries.durably(path) !== inode.ino) {
-      return watch.violation(
-        "Q3",
-        `${row.id} claims ${row.checkpoint} bytes of ${path}, a name that a power cut would take away`
-      )
-    }
+  if (row.publishing === null && (inode === undefined || disk.entries.durably(path) !== inode.ino)) {
+    return watch.violation(
+      "Q3",
+      `${row.id} claims ${row.checkpoint} bytes of ${path}, a name that a power cut would take away`
+    )
   }
+  if (inode === undefined) return
   const resource = resourceOf(resources, row)
   const held = inode.durableBytes.subarray(0, row.checkpoint)
   const version = versionOfBytes(resource, held)
