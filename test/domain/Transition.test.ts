@@ -393,7 +393,8 @@ describe("any life of a download", () => {
     expect(next.attempt).toBe(before.attempt + (message._tag === "Claimed" ? 1 : 0))
     if (message._tag === "Claimed") expect(next.epoch).toBeGreaterThan(before.epoch)
     if (before.desired === "cancelled") expect(next.desired).toBe("cancelled")
-    if (next.checkpoint < before.checkpoint) expect(["Identified", "Checkpointed", "Renounced"]).toContain(message._tag)
+    if (next.checkpoint < before.checkpoint)
+      expect(["Identified", "Checkpointed", "Renounced"]).toContain(message._tag)
     if (next.strikes.length > before.strikes.length) {
       expect([message._tag, next.status, next.strikes.length]).toEqual([
         "Failed",
