@@ -74,7 +74,7 @@ export class Resource {
     if (this.versions.length === maxVersions) return
     this.current.until = now
     const { size } = this.current
-    const next = this.random.pick([size, size, Math.floor(size * this.random.between(0.2, 1.8)), 0])
+    const next = this.random.pick([size, size, size, Math.floor(size * this.random.between(0.2, 1.8)), 0])
     this.add(next, now, now)
   }
 

@@ -54,6 +54,8 @@ export interface RunOptions {
   readonly tune?: Partial<EngineOptionsShape>
   /** Whether commits survive a crash; false to prove that an oracle notices. @default true */
   readonly keepsLog?: boolean
+  /** How long a process may take, in virtual milliseconds. @default 12 h */
+  readonly time?: number
   /** Stops after so many steps in all. */
   readonly steps?: number
   readonly onNote?: (line: string) => void
@@ -142,7 +144,7 @@ class Run {
     } else if (ending !== undefined) this.crashAt = sim.steps + ending.step
     const driven = sim.drive(() => process.exit() !== null || sim.steps >= this.crashAt, {
       steps: Math.min(maxSteps, (this.options.steps ?? Infinity) - sim.steps),
-      time: maxTime
+      time: this.options.time ?? maxTime
     })
     checkWaste(this.world, this.reached, sim.generation)
     this.reached = []

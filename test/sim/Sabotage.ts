@@ -166,7 +166,11 @@ export const sabotages: ReadonlyArray<Sabotage> = [
   {
     what: "a directory sync that never ends",
     noticed: ["Q2"],
-    options: { vary: quiet, engine: onDisk(() => ({ syncDirectory: () => Effect.never })) }
+    options: {
+      vary: quiet,
+      engine: onDisk(() => ({ syncDirectory: () => Effect.never })),
+      time: 600_000
+    }
   },
   {
     what: "checkpoints an hour apart",

@@ -131,7 +131,7 @@ const drawResource = (random: Seeded, big: boolean): ResourceOptions => {
       none: 1
     }),
     ranges: random.chance(0.9),
-    honoursIfRange: random.chance(0.7),
+    honoursIfRange: random.chance(0.5),
     chunked: random.chance(0.15),
     hops: random.pick([0, 0, 0, 1, 2]),
     // so that most transfers take seconds: time for checkpoints, and for something to happen between them
@@ -217,7 +217,7 @@ export const draw = (random: Seeded): Scenario => {
     })),
     weather: { ...times(faults, badness), none: 40 },
     badRanges: times(rangeFaults, badness),
-    fickleness: random.pick([0, 0.3]),
+    fickleness: random.pick([0, 0.6]),
     calmAfter,
     diskFull: random.chance(0.15) ? [{ at: random.log(10, span), lasts: random.log(10, 60_000) }] : [],
     hardLinks: random.chance(0.9),
