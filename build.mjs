@@ -71,7 +71,7 @@ for (const name of await readdir(outdir)) {
 async function keepCompiled(name) {
   const directory = await mkdtemp(join(tmpdir(), "sluice-build-"))
   const server = createServer((_request, response) => response.end("1"))
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve))
+  await once(server.listen(0, "127.0.0.1"), "listening")
   const program = `
     const vm = require("node:vm"), fs = require("node:fs")
     vm.Script = class extends vm.Script {
