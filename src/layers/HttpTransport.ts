@@ -5,9 +5,9 @@
  * The part file and what the row claims of it are PartSession's business; retries, verification of the whole and the final
  * name are left to others.
  *
- * Tricky interleavings: the rounds race the watch, which checkpoints while a body streams and ends a silent one. When either
- * side ends, the other is interrupted and awaited; then the writer is drained and a last checkpoint made, so that a
- * pause or a cut wastes nothing.
+ * Tricky interleavings: the watchdog checkpoints while a body streams, and ends a silent one. When the rounds have ended, for
+ * whatever reason, and the last tick with them, the writer is drained and a last checkpoint made, so that a pause or a
+ * cut wastes nothing.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -28,8 +28,7 @@ import { type Reporter, type Transferred, Transport } from "../services/Transpor
 import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
 import { boundedSink } from "./BoundedSink.js"
 import * as PartSession from "./PartSession.js"
-import { firstToEnd } from "./Race.js"
-import { watch } from "./Watchdog.js"
+import * as Watchdog from "./Watchdog.js"
 
 type Failures = DownloadError.DownloadError | StoreError
 
@@ -42,6 +41,7 @@ const make = Effect.gen(function* () {
   const wire = yield* Wire
   const disk = yield* PartFile
   const { checkpointInterval } = yield* EngineOptions
+  const watchdog = yield* Watchdog.make
 
   /** One request, its redirects followed. */
   const follow = (
@@ -156,21 +156,22 @@ const make = Effect.gen(function* () {
       })
 
       const { stallTimeout, timeout } = download.options
-      const guard = watch({
-        activity,
-        timeout,
-        stallTimeout,
-        interval: checkpointInterval,
-        onTick: session.record
-      })
-      return yield* firstToEnd(rounds, guard).pipe(
-        Effect.tap(() => session.sound),
-        Effect.onError(() => session.keep)
-      )
+      return yield* watchdog
+        .watch(rounds, {
+          activity,
+          timeout,
+          stallTimeout,
+          interval: checkpointInterval,
+          onTick: session.record
+        })
+        .pipe(
+          Effect.tap(() => session.sound),
+          Effect.onError(() => session.keep)
+        )
     })
 
   return Transport.of({ transfer })
 })
 
 /** Needs the two seams. */
-export const layer: Layer.Layer<Transport, never, Wire | PartFile> = Layer.effect(Transport, make)
+export const layer: Layer.Layer<Transport, never, Wire | PartFile> = Layer.scoped(Transport, make)

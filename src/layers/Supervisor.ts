@@ -46,7 +46,15 @@ interface Claim {
   /** The end of an earlier claim of the same row, whose fiber has sent its last message and is still letting go. */
   readonly before: Effect.Effect<void>
   halted: boolean
+  /** Whether it still holds its permit. */
+  permitted: boolean
 }
+
+/**
+ * Downloads that are worked on, for each that may transfer: what is being published needs no permit any more, so that the next
+ * transfer does not wait for syncs and commits.
+ */
+const claimsPerPermit = 4
 
 /** The longest sleep until a row is due, in milliseconds. */
 const maxSleep = 60_000
@@ -68,6 +76,8 @@ const make = Effect.gen(function* () {
   const doorbell = yield* Queue.sliding<void>(1)
   const failure = yield* Deferred.make<never, StoreError>()
   const claims = new Map<DownloadId, Claim>()
+  /** Claims that hold a permit. */
+  let transferring = 0
   const scope = yield* Scope.make()
   const fibers = yield* Scope.extend(FiberMap.make<DownloadId, void>(), scope)
 
@@ -86,9 +96,17 @@ const make = Effect.gen(function* () {
   const stopEngine = (cause: Cause.Cause<StoreError>) =>
     Cause.isInterruptedOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(failure, cause))
 
+  const releasePermit = (claim: Claim) =>
+    Effect.suspend(() => {
+      if (!claim.permitted) return Effect.void
+      claim.permitted = false
+      transferring--
+      return permits.release(1)
+    })
+
   const run = (download: Download, claim: Claim): Effect.Effect<void> =>
     worker
-      .run(download, claim.gauge, () => claim.halted)
+      .run(download, claim.gauge, () => claim.halted, releasePermit(claim))
       .pipe(
         Effect.interruptible,
         Effect.catchIf(
@@ -99,7 +117,7 @@ const make = Effect.gen(function* () {
         Effect.ensuring(
           Effect.gen(function* () {
             if (claims.get(download.id) === claim) claims.delete(download.id)
-            yield* permits.release(1)
+            yield* releasePermit(claim)
             yield* Deferred.succeed(claim.ended, undefined)
             yield* ring
           })
@@ -123,17 +141,20 @@ const make = Effect.gen(function* () {
         gauge: { received: checkpoint, total: total ?? undefined, state: "connecting" },
         ended: Deferred.unsafeMake<void>(FiberId.none),
         before: earlier === undefined ? Effect.void : Deferred.await(earlier.ended),
-        halted: false
+        halted: false,
+        permitted: true
       })
+      transferring++
     }
   }
 
   /** Claims as many rows as there are permits; false if there was nothing to claim. */
   const feed = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
+      while (claims.size >= claimsPerPermit * concurrency) yield* restore(Queue.take(doorbell))
       yield* restore(permits.take(1))
       // nobody else takes permits, so all that no claim holds are free, or will be in an instant
-      const limit = Math.max(1, concurrency - claims.size)
+      const limit = Math.max(1, concurrency - transferring)
       yield* restore(permits.take(limit - 1)).pipe(Effect.onInterrupt(() => permits.release(1)))
       const rows = yield* store
         .claim({ limit, adopt, onClaimed })

@@ -34,7 +34,7 @@ interface Dependencies {
 export const make = ({ disk, options, store, transport }: Dependencies) => {
   const publisher = Publisher.make(disk)
 
-  const work = (download: Download, reporter: Reporter) =>
+  const work = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
     Effect.gen(function* () {
       const published = yield* publisher.resume(download, reporter)
       if (published !== undefined) return
@@ -42,6 +42,7 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
       const held: Download =
         download.publishing === null ? download : { ...download, checkpoint: 0, total: null, validator: null }
       const result = yield* transport.transfer(held, reporter)
+      yield* transferred
       if (result._tag === "Fetched") {
         yield* publisher.publish(download, result, reporter)
         return
@@ -90,9 +91,14 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
 
   /**
    * Fails only with what the store says; `Fenced` means that the download is someone else's now. `halted` tells whether it
-   * was stopped before it began.
+   * was stopped before it began; `transferred` is run when the network is not needed any more.
    */
-  const run = (download: Download, gauge: Gauge, halted: () => boolean): Effect.Effect<void, StoreError> => {
+  const run = (
+    download: Download,
+    gauge: Gauge,
+    halted: () => boolean,
+    transferred: Effect.Effect<void>
+  ): Effect.Effect<void, StoreError> => {
     let noted: Effect.Effect<unknown, StoreError> = Effect.void
     const reporter: Reporter = {
       gauge,
@@ -108,7 +114,9 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
         })
     }
     return Effect.uninterruptibleMask((restore) =>
-      restore(Effect.suspend(() => (halted() ? Effect.interrupt : work(download, reporter)))).pipe(
+      restore(
+        Effect.suspend(() => (halted() ? Effect.interrupt : work(download, reporter, transferred)))
+      ).pipe(
         Effect.exit,
         Effect.flatMap((exit) =>
           Exit.isSuccess(exit)
