@@ -75,13 +75,20 @@ export const fault = (expected: Checksum, found: string): DownloadError | undefi
 
 /**
  * What an unfinished download has to verify once the same request came again: what it had, or what is added.
- * Left where the two contradict: one of them is wrong, and nobody here can know which.
+ * Left where the two contradict (one of them is wrong, and nobody here can know which), and where one would have to be
+ * added and `closed` says why it is too late for that.
  */
 export const merge = (
   had: Checksum | null,
-  asked: Checksum | null
-): Either.Either<Checksum | null, DownloadError> =>
-  had === null || asked === null || same(had, asked)
+  asked: Checksum | null,
+  closed?: string
+): Either.Either<Checksum | null, DownloadError> => {
+  if (had === null && asked !== null && closed !== undefined) {
+    return Either.left(
+      make("ChecksumContradiction", `the same download is unfinished without a checksum, and ${closed}`)
+    )
+  }
+  return had === null || asked === null || same(had, asked)
     ? Either.right(had ?? asked)
     : Either.left(
         make(
@@ -89,3 +96,4 @@ export const merge = (
           `the same download is unfinished and has the ${had.algorithm} checksum ${short(had.hex)}, not the ${asked.algorithm} checksum ${short(asked.hex)}`
         )
       )
+}

@@ -60,7 +60,7 @@ const rules = {
   UnsupportedScheme: permanent("only http:// and https:// can be fetched"),
   InvalidRequest: permanent("correct the option or header named above"),
   ChecksumContradiction: permanent(
-    "correct the checksum, or cancel the unfinished download if its checksum is the wrong one"
+    "let the unfinished download end, or cancel it if its checksum is the wrong one; then ask again"
   ),
   // the disk
   DiskFull: wait("free some space; sluice goes on by itself"),

@@ -113,4 +113,14 @@ describe("Checksum.merge", () => {
       right: { reason: "ChecksumContradiction", kind: "permanent" }
     })
   })
+  it.each([
+    [md5, md5, true],
+    [md5, null, true],
+    [null, null, true],
+    [null, md5, false]
+  ])("where none can be added, %j and %j: %j", (had, asked, allowed) => {
+    const merged = merge(had, asked, "another engine is working on it")
+    expect(Either.isRight(merged)).toBe(allowed)
+    if (Either.isLeft(merged)) expect(merged.left.detail).toMatch(/without a checksum, and another engine is/)
+  })
 })

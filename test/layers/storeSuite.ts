@@ -117,7 +117,7 @@ export const storeSuite = (
             validator: { etag: '"a"' }
           }
         )
-        yield* store.tell(download.id, Message.Publishing({ record: finalRecord }))
+        yield* store.tell(download.id, Message.Publishing({ record: finalRecord, verified: null }))
         yield* store.tell(download.id, Message.Succeeded({ outcome: "fetched", record: finalRecord }))
         const row = Option.getOrThrow(yield* store.get(download.id))
         expect(row).toMatchObject({
