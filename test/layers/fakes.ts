@@ -163,7 +163,9 @@ export const memoryDisk = () => {
     hang: () => (hanging = true),
     failSync: () => (failing = true),
     /** What happens before every read. */
-    beforeReads: (effect: Effect.Effect<void>) => (reading = effect)
+    beforeReads: (effect: Effect.Effect<void>): void => {
+      reading = effect
+    }
   }
 }
 
