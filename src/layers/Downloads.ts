@@ -96,6 +96,7 @@ const make = Effect.gen(function* () {
       const accepted = yield* accept({ ...request, directory: path.resolve(request.directory) })
       yield* checkDestination(accepted)
       const [enqueued] = yield* store.enqueue([accepted], { own: !adopt })
+      if (enqueued!.refused !== undefined) return yield* enqueued!.refused
       yield* supervisor.ring
       return enqueued!.download
     }),

@@ -30,6 +30,9 @@ import { boundedSink } from "./BoundedSink.js"
 import * as PartSession from "./PartSession.js"
 import * as Watchdog from "./Watchdog.js"
 
+/** A whole file of so many bytes or more is recorded before it is verified. */
+const worthRecording = 8 * 1024 * 1024
+
 type Failures = DownloadError.DownloadError | StoreError
 
 /** How a round ended: all is there, ask for the rest, or the name is taken and the policy is to skip. */
@@ -85,10 +88,16 @@ const make = Effect.gen(function* () {
     )
 
   // uninterruptible but for the body itself: what has proved wrong must not be claimed on the way out
-  const receive = (session: PartSession.PartSession, response: WireResponse, body: Body) =>
+  const receive = (
+    session: PartSession.PartSession,
+    response: WireResponse,
+    body: Body,
+    maxSize: number | null
+  ) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
-        const sink = boundedSink(session.write(body.total), body.bodyLength)
+        const bound = Identity.bodyLimit(body.bodyLength, body.start, maxSize)
+        const sink = boundedSink(session.write(body.total), bound)
         const ended = yield* Effect.exit(restore(response.pipe(sink)))
         if (sink.excess !== undefined) return yield* contradicted(session, body, sink.excess)
         yield* ended
@@ -104,6 +113,7 @@ const make = Effect.gen(function* () {
 
   const transfer = (download: Download, reporter: Reporter) =>
     Effect.gen(function* () {
+      const { checksum, maxSize, stallTimeout, timeout } = download.options
       const session = yield* PartSession.open(disk, download, reporter)
       const activity: Activity = { phase: "connecting", bytes: 0, held: false }
       /** What is held could not be continued: ask for all of it. */
@@ -125,6 +135,11 @@ const make = Effect.gen(function* () {
           distrusted = true
           return "more"
         }
+        const tooLarge = Identity.sizeFault(maxSize, verdict.total)
+        if (tooLarge !== undefined) {
+          yield* response.discard
+          return yield* tooLarge
+        }
         if (verdict.start === 0) {
           if (verdict.restart !== undefined)
             yield* Effect.logInfo(`starting again from 0: ${verdict.restart}`)
@@ -137,11 +152,13 @@ const make = Effect.gen(function* () {
           distrusted = false
         }
         reporter.gauge.state = "downloading"
-        return yield* receive(session, response, verdict)
+        return yield* receive(session, response, verdict, maxSize)
       })
 
       const rounds: Effect.Effect<Transferred, Failures> = Effect.gen(function* () {
         const whole = session.part !== undefined && session.held.bytes === session.held.total
+        const tooLarge = whole ? Identity.sizeFault(maxSize, session.held.total) : undefined
+        if (tooLarge !== undefined) return yield* tooLarge
         let result: Round = whole ? "complete" : "more"
         while (result === "more") result = yield* Effect.scoped(round)
         if (result !== "complete") return { _tag: "Skipped", filename: result.skipped }
@@ -155,7 +172,6 @@ const make = Effect.gen(function* () {
         }
       })
 
-      const { stallTimeout, timeout } = download.options
       return yield* watchdog
         .watch(rounds, {
           activity,
@@ -165,6 +181,10 @@ const make = Effect.gen(function* () {
           onTick: session.record
         })
         .pipe(
+          // verifying takes a while: neither a crash nor a pause then should cost what has just come
+          Effect.tap(() =>
+            checksum !== null && session.held.bytes >= worthRecording ? session.record : Effect.void
+          ),
           Effect.tap(() => session.sound),
           Effect.onError(() => session.keep)
         )

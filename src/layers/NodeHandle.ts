@@ -137,6 +137,11 @@ class NodeHandle implements Handle {
     else writeAll(this.fd, buffers, position, end)
   }
 
+  readonly readAt: Handle["readAt"] = (buffer, position) =>
+    this.use("read", (fd, done: Callback<number>) =>
+      fs.read(fd, buffer, 0, buffer.length, position, (error, read) => done(error, read))
+    )
+
   readonly sync: Handle["sync"] = this.use("sync", (fd, done: Callback<void>) => fs.fdatasync(fd, done))
 
   readonly truncate: Handle["truncate"] = (length) =>

@@ -17,7 +17,7 @@ import type { Active } from "./Supervisor.js"
 export interface Shape {
   /**
    * Checks the request and its directory, and records it. When this has returned, the download survives a crash at any
-   * later instant. The same request again, while the first is unfinished, attaches to it.
+   * later instant. The same request again, while the first is unfinished, attaches to it; with another checksum it fails.
    */
   readonly enqueue: (request: DownloadRequest) => Effect.Effect<Download, DownloadError | StoreError>
   /**

@@ -57,6 +57,8 @@ export const scriptedWire = (script: Script) => {
           pipe: (sink) =>
             Effect.gen(function* () {
               request.activity.phase = "body"
+              let refused: DownloadError | undefined
+              sink.onFailure = (error) => (refused = error)
               for (const step of answer.body ?? []) {
                 if (step === "forever") return yield* Effect.never
                 if (typeof step === "function") step()
@@ -64,6 +66,7 @@ export const scriptedWire = (script: Script) => {
                 else if (step instanceof Uint8Array) {
                   request.activity.bytes += step.length
                   sink.write(step)
+                  if (refused !== undefined) return yield* refused
                 } else return yield* step
               }
               log.aborted = false
@@ -84,6 +87,7 @@ export const memoryDisk = () => {
   const syncs: Array<number> = []
   let hanging = false
   let failing = false
+  let reading: Effect.Effect<void> = Effect.void
   let inodes = 0
   const fail = (code: string, operation: string, path: string) =>
     Effect.fail(FileErrors.fromCode(code, operation, path))
@@ -104,6 +108,14 @@ export const memoryDisk = () => {
       file.data = data
       done(undefined)
     },
+    readAt: (buffer, position) =>
+      Effect.flatMap(reading, () =>
+        Effect.sync(() => {
+          const bytes = file.data.subarray(position, position + buffer.length)
+          buffer.set(bytes)
+          return bytes.length
+        })
+      ),
     sync: Effect.flatMap(Effect.clock, (clock) => {
       syncs.push(clock.unsafeCurrentTimeMillis())
       if (failing) {
@@ -144,7 +156,17 @@ export const memoryDisk = () => {
     syncDirectory: () => Effect.void,
     ensureDirectory: () => Effect.void
   })
-  return { layer, files, syncs, hang: () => (hanging = true), failSync: () => (failing = true) }
+  return {
+    layer,
+    files,
+    syncs,
+    hang: () => (hanging = true),
+    failSync: () => (failing = true),
+    /** What happens before every read. */
+    beforeReads: (effect: Effect.Effect<void>): void => {
+      reading = effect
+    }
+  }
 }
 
 /** The engine over a scripted server, a disk in memory and a database in memory. */
@@ -167,7 +189,8 @@ export const world = (script: Script, options: Partial<EngineOptions.EngineOptio
     files: disk.files,
     syncs: disk.syncs,
     hang: disk.hang,
-    failSync: disk.failSync
+    failSync: disk.failSync,
+    beforeReads: disk.beforeReads
   }
 }
 
