@@ -56,6 +56,11 @@ export interface DownloadRequest {
   /** Higher goes first. @default 0 */
   readonly priority?: number | undefined
   readonly options?: Partial<DownloadOptions> | undefined
+  /**
+   * Anything that JSON can hold, opaque to sluice: it comes back in rows, listings, events and completions. At most 64 KiB
+   * as JSON; shown to whoever may see the queue, so no place for secrets. @default none
+   */
+  readonly meta?: unknown
 }
 
 /** A request as the engine keeps it. */
@@ -66,6 +71,8 @@ export interface Accepted {
   readonly headers: ReadonlyArray<Header>
   readonly priority: number
   readonly options: DownloadOptions
+  /** As JSON gives it back; null for none. */
+  readonly meta: unknown
 }
 
 const validateOptions = Schema.validateEither(DownloadOptions)
@@ -92,6 +99,25 @@ const owned = new Set([
 ])
 /** As paths are written on POSIX and on Windows. */
 const absolute = /^(\/|[a-z]:[\\/]|\\\\)/i
+
+/** The largest `meta`, in bytes of UTF-8. */
+export const maxMeta = 64 * 1024
+
+/** What JSON makes of a value, so that what is in memory is what will be read back. */
+const acceptMeta = (meta: unknown): Either.Either<unknown, DownloadError> => {
+  if (meta === undefined || meta === null) return Either.right(null)
+  const text = Either.try((): string | undefined => JSON.stringify(meta))
+  if (Either.isLeft(text) || text.right === undefined) {
+    return Either.left(make("InvalidRequest", "the meta of the request can't be written as JSON"))
+  }
+  const size = new TextEncoder().encode(text.right).length
+  if (size > maxMeta) {
+    return Either.left(
+      make("InvalidRequest", `the meta of the request has ${size} bytes as JSON; ${maxMeta} are the limit`)
+    )
+  }
+  return Either.right(JSON.parse(text.right))
+}
 
 /** Checks and normalises a request. The error is permanent and speaks of the first thing that is wrong. */
 export const accept = (request: DownloadRequest): Either.Either<Accepted, DownloadError> => {
@@ -154,14 +180,15 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
     return Either.left(
       make("InvalidRequest", ParseResult.ArrayFormatter.formatErrorSync(valid.left).map(issueText).join("; "))
     )
-  return Either.right({
+  return Either.map(acceptMeta(request.meta), (meta) => ({
     url: url.href,
     directory: request.directory,
     output: request.output ?? null,
     headers,
     priority,
-    options
-  })
+    options,
+    meta
+  }))
 }
 
 /** What makes two requests the same while the first is unfinished (PROMISES Q4): sources and destination. */

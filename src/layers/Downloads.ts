@@ -13,6 +13,7 @@ import * as path from "node:path"
 import * as Stream from "effect/Stream"
 import { type Download, terminal } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
+import { ofChange } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import { accept, type Accepted } from "../domain/DownloadRequest.js"
 import { CancelRequested, PauseRequested, Renounced, ResumeRequested } from "../domain/Message.js"
@@ -136,7 +137,10 @@ const make = Effect.gen(function* () {
         }
       })
     ),
-    changes: Stream.fromPubSub(store.changes),
+    changes: Stream.map(Stream.fromPubSub(store.changes), ({ after }) => after),
+    events: Stream.mapConcat(Stream.fromPubSub(store.changes), ({ after, before }) =>
+      ofChange(before, after)
+    ),
     active: supervisor.active
   })
 })

@@ -33,7 +33,7 @@ import type { DownloadId } from "../domain/DownloadId.js"
 import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
-import { type Counters, type Shape, Store } from "../services/Store.js"
+import { type Counters, type Shape, Store, type StoreChange } from "../services/Store.js"
 import { Database } from "./Database.js"
 import { type Failures, StoreBatch } from "./StoreBatch.js"
 import * as StoreJobs from "./StoreJobs.js"
@@ -75,7 +75,7 @@ const make = Effect.gen(function* () {
     claimed: HashMap.empty(),
     counters: { enqueued: 0, completed: 0, failed: 0, cancelled: 0 }
   })
-  const changes = yield* PubSub.sliding<Download>(4096)
+  const changes = yield* PubSub.sliding<StoreChange>(4096)
   const inbox = yield* Mailbox.make<Job>({ capacity: batchSize })
 
   /** Who waits for the next change of a row. */
@@ -121,7 +121,7 @@ const make = Effect.gen(function* () {
               Effect.gen(function* () {
                 yield* Ref.update(state, (before) => believe(before, batch, engine))
                 for (const job of jobs) job.committed?.()
-                yield* PubSub.publishAll(changes, batch.changed.values())
+                yield* PubSub.publishAll(changes, batch.changes())
                 for (const id of [...batch.changed.keys(), ...batch.fenced]) {
                   for (const listener of listeners.get(id) ?? []) yield* Deferred.succeed(listener, undefined)
                 }

@@ -45,8 +45,9 @@ export const make = ({ database, engine, sql }: Dependencies) => {
 
   const select = (tail: string, parameters: ReadonlyArray<unknown>) =>
     read(
-      Effect.flatMap(sql.unsafe(`SELECT ${SqlRow.columns} FROM downloads ${tail}`, parameters), (rows) =>
-        Effect.forEach(rows, decode)
+      Effect.flatMap(
+        sql.unsafe(`SELECT ${SqlRow.columns} FROM sluice_downloads ${tail}`, parameters),
+        (rows) => Effect.forEach(rows, decode)
       )
     )
 
@@ -69,7 +70,7 @@ export const make = ({ database, engine, sql }: Dependencies) => {
     read(
       Effect.forEach(owners(engine, adopt), ([owner, parameters]) =>
         sql.unsafe<{ at: number | null }>(
-          `SELECT min(next_attempt_at) AS at FROM downloads WHERE status IN ('retrying', 'waiting') AND ${owner}`,
+          `SELECT min(next_attempt_at) AS at FROM sluice_downloads WHERE status IN ('retrying', 'waiting') AND ${owner}`,
           parameters
         )
       )
@@ -85,9 +86,9 @@ export const make = ({ database, engine, sql }: Dependencies) => {
       Effect.exists(owners(engine, adopt), ([owner, parameters]) =>
         Effect.map(
           sql.unsafe<{ left: number }>(
-            `SELECT EXISTS (SELECT 1 FROM downloads WHERE status = 'pending' AND ${owner})
-                 OR EXISTS (SELECT 1 FROM downloads WHERE status IN ('retrying', 'waiting') AND ${owner})
-                 OR EXISTS (SELECT 1 FROM downloads WHERE status = 'processing' AND owner = ?) AS left`,
+            `SELECT EXISTS (SELECT 1 FROM sluice_downloads WHERE status = 'pending' AND ${owner})
+                 OR EXISTS (SELECT 1 FROM sluice_downloads WHERE status IN ('retrying', 'waiting') AND ${owner})
+                 OR EXISTS (SELECT 1 FROM sluice_downloads WHERE status = 'processing' AND owner = ?) AS left`,
             [...parameters, ...parameters, engine]
           ),
           (rows) => rows[0]!.left === 1
@@ -96,7 +97,7 @@ export const make = ({ database, engine, sql }: Dependencies) => {
     )
 
   const otherOwners: Effect.Effect<ReadonlyArray<EngineId>, StoreError> = read(
-    Effect.map(sql<{ id: EngineId }>`SELECT id FROM engines WHERE id <> ${engine}`, (rows) =>
+    Effect.map(sql<{ id: EngineId }>`SELECT id FROM sluice_engines WHERE id <> ${engine}`, (rows) =>
       rows.map((row) => row.id)
     )
   )

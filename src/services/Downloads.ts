@@ -7,6 +7,7 @@ import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
 import type { Download } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
+import type { DownloadEvent } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { DownloadRequest } from "../domain/DownloadRequest.js"
 import type { StoreError } from "../domain/StoreError.js"
@@ -37,6 +38,11 @@ export interface Shape {
   readonly drained: Effect.Effect<void, StoreError>
   /** Rows as they are committed by this process. Slow readers lose the oldest. */
   readonly changes: Stream.Stream<Download>
+  /**
+   * What happens to downloads, as this process commits it, from the moment the stream runs. Slow readers lose the oldest: who
+   * must not miss an ending awaits it.
+   */
+  readonly events: Stream.Stream<DownloadEvent>
   /** What is being worked on right now. */
   readonly active: Effect.Effect<ReadonlyArray<Active>>
 }

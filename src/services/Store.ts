@@ -23,6 +23,12 @@ export interface Enqueued {
   readonly attached: boolean
 }
 
+/** A row as a commit found it (null: it made the row) and as it left it. */
+export interface StoreChange {
+  readonly before: Download | null
+  readonly after: Download
+}
+
 /** Which downloads to list; newest last. */
 export interface Filter {
   readonly status?: ReadonlyArray<Status> | undefined
@@ -90,7 +96,7 @@ export interface Shape {
    */
   readonly nextChange: (id: DownloadId) => Effect.Effect<Effect.Effect<void>, never, Scope.Scope>
   /** Rows as committed by this process, one entry per row and commit. Slow readers lose the oldest. */
-  readonly changes: PubSub.PubSub<Download>
+  readonly changes: PubSub.PubSub<StoreChange>
   readonly counters: Effect.Effect<Counters>
 }
 

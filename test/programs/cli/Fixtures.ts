@@ -31,6 +31,7 @@ export const row = (more: Partial<Download> = {}): Download => ({
   headers: Redacted.make([["Authorization", secret]]),
   options: defaultOptions,
   priority: 0,
+  meta: null,
   status: "pending",
   desired: "run",
   owner: null,
@@ -132,6 +133,7 @@ export const fakeEngine = (
       cancel: () => Effect.die("not used"),
       drained: Deferred.await(drained),
       changes: Stream.fromPubSub(changes),
+      events: Stream.die("not used"),
       active: Effect.sync(() => Array.from(active))
     }
     return {
