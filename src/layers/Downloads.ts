@@ -1,10 +1,8 @@
 /**
- * The engine's front: checks requests, speaks to the store and the supervisor, and waits on behalf of callers.
+ * The engine's front: checks requests, speaks to the store and the supervisor. Waiting for downloads is Settling's business.
  *
- * Tricky interleavings: waiting listens before it looks, so a change between the two is not missed. A download that another
- * live engine owns can only be looked at (its commits are another process's); so it is polled, and adopted when its
- * owner's lock is free. Intent (pause, cancel) is committed before the worker is interrupted, so that its ending finds
- * it in the row.
+ * Tricky interleavings: intent (pause, cancel) is committed before the worker is interrupted, so that its ending finds it in
+ * the row.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -17,15 +15,19 @@ import { ofChange } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import { accept, type Accepted } from "../domain/DownloadRequest.js"
 import { CancelRequested, PauseRequested, Renounced, ResumeRequested } from "../domain/Message.js"
-import { StoreError } from "../domain/StoreError.js"
+import type { StoreError } from "../domain/StoreError.js"
 import { Downloads } from "../services/Downloads.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
-import { Store } from "../services/Store.js"
+import { type Enqueued, Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
 import * as Publisher from "./Publisher.js"
 import { firstToEnd } from "./Race.js"
+import * as Settling from "./Settling.js"
+
+/** Requests recorded by one transaction, so that none takes long. */
+const bulk = 500
 
 const make = Effect.gen(function* () {
   const store = yield* Store
@@ -49,50 +51,44 @@ const make = Effect.gen(function* () {
       }
     }).pipe(Effect.catchTag("FileError", (error) => Effect.fail(DownloadError.fromFile(error))))
 
+  /** Each directory once, however many files go there. */
+  const checkDestinations = (accepted: ReadonlyArray<Accepted>) =>
+    Effect.gen(function* () {
+      const seen = new Set<string>()
+      for (const one of accepted) {
+        if (one.output === null && seen.has(one.directory)) continue
+        seen.add(one.directory)
+        yield* checkDestination(one)
+      }
+    })
+
   const row = (id: DownloadId) =>
     Effect.flatMap(
       store.get(id),
       Option.match({
-        onNone: () => Effect.fail(new StoreError({ reason: "NotFound", path: "of this engine", detail: id })),
+        onNone: () => Effect.fail(Settling.notFound(id)),
         onSome: Effect.succeed
       })
     )
 
-  const settled = (download: Download): boolean =>
-    terminal.has(download.status) || download.status === "paused"
-
-  /** Makes the download this engine's if its owner is gone; false while another engine lives for it. */
-  const inherit = (download: Download) =>
-    Effect.gen(function* () {
-      if (download.owner !== null && (yield* life.isAlive(download.owner))) return false
-      if (download.owner !== null) {
-        yield* Effect.flatMap(store.disown(download.owner), Effect.forEach(publisher.discard))
-      }
-      yield* store.adopt(download.id)
-      yield* supervisor.ring
-      return true
-    })
-
-  /** Looks once, and waits for a reason to look again. */
-  const look = (id: DownloadId) =>
-    Effect.gen(function* () {
-      const changed = yield* store.nextChange(id)
-      const download = yield* row(id)
-      if (settled(download)) return download
-      if (download.owner === life.id) yield* changed
-      else if (!(yield* inherit(download))) yield* Effect.sleep(pollInterval)
-      return undefined
-    })
+  const { settleAll } = Settling.make({
+    store,
+    supervisor,
+    life,
+    discard: publisher.discard,
+    pollInterval
+  })
 
   const awaitOne = (id: DownloadId): Effect.Effect<Download, StoreError> =>
-    Effect.gen(function* () {
-      for (;;) {
-        const settledRow = yield* Effect.scoped(look(id))
-        if (settledRow !== undefined) return settledRow
-      }
+    Effect.suspend(() => {
+      let settled: Download | undefined
+      return Effect.map(
+        settleAll([id], (download) => Effect.sync(() => (settled = download))),
+        () => settled!
+      )
     })
 
-  const orFailure = <A>(effect: Effect.Effect<A, StoreError>) => firstToEnd(effect, supervisor.failure)
+  const orFailure = <A, E>(effect: Effect.Effect<A, E>) => firstToEnd(effect, supervisor.failure)
 
   const current = (id: DownloadId) => Effect.zipRight(supervisor.interrupt(id), row(id))
 
@@ -104,6 +100,23 @@ const make = Effect.gen(function* () {
       yield* supervisor.ring
       return enqueued!.download
     }),
+    enqueueAll: Effect.fn("Downloads.enqueueAll")(function* (requests) {
+      const accepted: Array<Accepted> = []
+      const directories = new Map<string, string>()
+      for (const request of requests) {
+        const directory = directories.get(request.directory) ?? path.resolve(request.directory)
+        directories.set(request.directory, directory)
+        accepted.push(yield* accept({ ...request, directory }))
+      }
+      yield* checkDestinations(accepted)
+      const enqueued: Array<Enqueued> = []
+      for (let i = 0; i < accepted.length; i += bulk) {
+        enqueued.push(...(yield* store.enqueue(accepted.slice(i, i + bulk), { own: !adopt })))
+        yield* supervisor.ring
+      }
+      return enqueued
+    }),
+    settleAll: (ids, onSettled) => orFailure(settleAll(ids, onSettled)),
     await: (id) => orFailure(awaitOne(id)),
     get: store.get,
     list: (filter = {}) => store.list(filter),

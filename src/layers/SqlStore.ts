@@ -22,7 +22,6 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
@@ -33,7 +32,7 @@ import type { DownloadId } from "../domain/DownloadId.js"
 import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
-import { type Counters, type Shape, Store, type StoreChange } from "../services/Store.js"
+import { type CommitListener, type Counters, type Shape, Store, type StoreChange } from "../services/Store.js"
 import { Database } from "./Database.js"
 import { type Failures, StoreBatch } from "./StoreBatch.js"
 import * as StoreJobs from "./StoreJobs.js"
@@ -78,22 +77,7 @@ const make = Effect.gen(function* () {
   const changes = yield* PubSub.sliding<StoreChange>(4096)
   const inbox = yield* Mailbox.make<Job>({ capacity: batchSize })
 
-  /** Who waits for the next change of a row. */
-  const listeners = new Map<DownloadId, Set<Deferred.Deferred<void>>>()
-  const listen = (id: DownloadId) =>
-    Effect.sync(() => {
-      const listener = Deferred.unsafeMake<void>(FiberId.none)
-      const others = listeners.get(id)
-      if (others === undefined) listeners.set(id, new Set([listener]))
-      else others.add(listener)
-      return listener
-    })
-  const unlisten = (id: DownloadId) => (listener: Deferred.Deferred<void>) =>
-    Effect.sync(() => {
-      const left = listeners.get(id)
-      left?.delete(listener)
-      if (left?.size === 0) listeners.delete(id)
-    })
+  const listeners = new Set<CommitListener>()
 
   const commit = (jobs: ReadonlyArray<Job>) =>
     Effect.gen(function* () {
@@ -122,9 +106,7 @@ const make = Effect.gen(function* () {
                 yield* Ref.update(state, (before) => believe(before, batch, engine))
                 for (const job of jobs) job.committed?.()
                 yield* PubSub.publishAll(changes, batch.changes())
-                for (const id of [...batch.changed.keys(), ...batch.fenced]) {
-                  for (const listener of listeners.get(id) ?? []) yield* Deferred.succeed(listener, undefined)
-                }
+                for (const listener of listeners) listener(batch.changed, batch.fenced)
                 yield* Effect.forEach(
                   jobs,
                   (job, i) =>
@@ -199,6 +181,7 @@ const make = Effect.gen(function* () {
     tell: (id, message) => ask(apply(id, message), { id }),
     note: (id, message) => submit(apply(id, message), { id }),
     get: reads.get,
+    standings: reads.standings,
     list: reads.list,
     nextDue: ({ adopt }) => reads.nextDue(adopt),
     anyLeft: ({ adopt }) => reads.anyLeft(adopt),
@@ -211,7 +194,11 @@ const make = Effect.gen(function* () {
       return Effect.asVoid(untilEmpty(ask(jobs.disown(engine))))
     }),
     externalVersion: reads.externalVersion,
-    nextChange: (id) => Effect.map(Effect.acquireRelease(listen(id), unlisten(id)), Deferred.await),
+    onCommit: (listener) =>
+      Effect.acquireRelease(
+        Effect.sync(() => void listeners.add(listener)),
+        () => Effect.sync(() => listeners.delete(listener))
+      ),
     changes,
     counters: Effect.map(Ref.get(state), ({ counters }) => counters)
   }

@@ -8,10 +8,10 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Download, EngineId } from "../domain/Download.js"
-import { type DownloadId, toKey } from "../domain/DownloadId.js"
+import type { Download, EngineId, Status } from "../domain/Download.js"
+import { type DownloadId, fromKey, toKey } from "../domain/DownloadId.js"
 import type { StoreError } from "../domain/StoreError.js"
-import type { Filter } from "../services/Store.js"
+import type { Filter, Standing } from "../services/Store.js"
 import type { Shape as DatabaseShape } from "./Database.js"
 import * as SqlRow from "./SqlRow.js"
 
@@ -53,6 +53,17 @@ export const make = ({ database, engine, sql }: Dependencies) => {
 
   const get = (id: DownloadId): Effect.Effect<Option.Option<Download>, StoreError> =>
     Effect.map(select("WHERE id = ?", [toKey(id)]), (rows) => Option.fromNullable(rows[0]))
+
+  const standings = (ids: ReadonlyArray<DownloadId>): Effect.Effect<ReadonlyArray<Standing>, StoreError> =>
+    read(
+      Effect.map(
+        sql.unsafe<{ id: number; status: Status; owner: EngineId | null }>(
+          `SELECT id, status, owner FROM sluice_downloads WHERE id IN (SELECT value FROM json_each(?))`,
+          [JSON.stringify(ids.map(toKey))]
+        ),
+        (rows) => rows.map(({ id, owner, status }) => ({ id: fromKey(id), status, owner }))
+      )
+    )
 
   /** The newest, oldest of them first. */
   const list = ({ limit = 1000, status }: Filter): Effect.Effect<ReadonlyArray<Download>, StoreError> =>
@@ -106,5 +117,5 @@ export const make = ({ database, engine, sql }: Dependencies) => {
     Effect.map(sql<{ data_version: number }>`PRAGMA data_version`, (rows) => rows[0]!.data_version)
   )
 
-  return { anyLeft, externalVersion, get, list, nextDue, otherOwners }
+  return { anyLeft, externalVersion, get, list, nextDue, otherOwners, standings }
 }

@@ -11,7 +11,7 @@ import type { DownloadEvent } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { DownloadRequest } from "../domain/DownloadRequest.js"
 import type { StoreError } from "../domain/StoreError.js"
-import type { Filter } from "./Store.js"
+import type { Enqueued, Filter } from "./Store.js"
 import type { Active } from "./Supervisor.js"
 
 /** @see {@link Downloads} */
@@ -21,6 +21,22 @@ export interface Shape {
    * later instant. The same request again, while the first is unfinished, attaches to it.
    */
   readonly enqueue: (request: DownloadRequest) => Effect.Effect<Download, DownloadError | StoreError>
+  /**
+   * The same for many at once, far cheaper than one by one. All requests are checked first: where one is wrong, it fails with
+   * what is wrong with the first of those, and nothing is recorded. They are recorded in order, a few hundred in one
+   * transaction: what a crash leaves is a beginning of them. Answers come in the order of the requests.
+   */
+  readonly enqueueAll: (
+    requests: Iterable<DownloadRequest>
+  ) => Effect.Effect<ReadonlyArray<Enqueued>, DownloadError | StoreError>
+  /**
+   * Waits until all of them are terminal or paused; each is handed to `onSettled` as it is then, once, in the order in which
+   * they get there. Costs no fiber and no memory per download beyond its id.
+   */
+  readonly settleAll: <E>(
+    ids: Iterable<DownloadId>,
+    onSettled: (download: Download) => Effect.Effect<void, E>
+  ) => Effect.Effect<void, StoreError | E>
   /**
    * Waits until the download is terminal (or paused) and succeeds with it as it is then; inspect `status`. A download that another live
    * engine owns is followed, and taken over when that engine dies.

@@ -36,6 +36,19 @@ export interface Filter {
   readonly limit?: number | undefined
 }
 
+/** As much of a row as tells who is to do what about it. */
+export interface Standing {
+  readonly id: DownloadId
+  readonly status: Status
+  readonly owner: EngineId | null
+}
+
+/** @see {@link Shape.onCommit} */
+export type CommitListener = (
+  changed: ReadonlyMap<DownloadId, Download>,
+  fenced: ReadonlySet<DownloadId>
+) => void
+
 /** Totals of this engine since it started; they only grow. */
 export interface Counters {
   readonly enqueued: number
@@ -72,6 +85,8 @@ export interface Shape {
     message: Message
   ) => Effect.Effect<Effect.Effect<Download, StoreError>, StoreError>
   readonly get: (id: DownloadId) => Effect.Effect<Option.Option<Download>, StoreError>
+  /** How these stand and whose they are; those that are not there are left out. */
+  readonly standings: (ids: ReadonlyArray<DownloadId>) => Effect.Effect<ReadonlyArray<Standing>, StoreError>
   readonly list: (filter: Filter) => Effect.Effect<ReadonlyArray<Download>, StoreError>
   /** When the next `retrying` or `waiting` row that `claim` would take is due, in milliseconds since the epoch. */
   readonly nextDue: (options: { readonly adopt: boolean }) => Effect.Effect<Option.Option<number>, StoreError>
@@ -91,10 +106,10 @@ export interface Shape {
   /** A number that changes when another process has committed something. */
   readonly externalVersion: Effect.Effect<number, StoreError>
   /**
-   * Listens until the scope closes, and succeeds with an effect that waits for the next commit of this process that touches
-   * the row: listen, look, then wait, and no change is missed.
+   * Calls `listener` after each commit of this process, before anyone is answered, with the rows that were changed and the
+   * ids of those that turned out to be another engine's; until the scope closes. It must not throw, nor take long.
    */
-  readonly nextChange: (id: DownloadId) => Effect.Effect<Effect.Effect<void>, never, Scope.Scope>
+  readonly onCommit: (listener: CommitListener) => Effect.Effect<void, never, Scope.Scope>
   /** Rows as committed by this process, one entry per row and commit. Slow readers lose the oldest. */
   readonly changes: PubSub.PubSub<StoreChange>
   readonly counters: Effect.Effect<Counters>

@@ -39,11 +39,13 @@ const reaches = (download: Download, status: Download["status"]) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
     const store = yield* Store
+    const bell = yield* Effect.makeLatch(false)
+    yield* store.onCommit(() => void bell.unsafeOpen())
     for (;;) {
-      const changed = yield* store.nextChange(download.id)
       const [row] = (yield* downloads.list()).filter(({ id }) => id === download.id)
       if (row!.status === status) return row!
-      yield* changed
+      yield* bell.await
+      yield* bell.close
     }
   }).pipe(Effect.scoped)
 

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import { EngineId } from "../../src/domain/Download.js"
+import { fromKey } from "../../src/domain/DownloadId.js"
 import { accept, type DownloadRequest } from "../../src/domain/DownloadRequest.js"
 import * as Message from "../../src/domain/Message.js"
 import type { StoreError } from "../../src/domain/StoreError.js"
@@ -179,15 +180,33 @@ export const storeSuite = (
       }).pipe(Effect.provide(layer(me)))
     )
 
-    it.effect("who listens before looking misses no change", () =>
+    it.effect("a listener hears of a commit before whoever asked for it is answered", () =>
       Effect.gen(function* () {
         const store = yield* Store
         const { download } = yield* one("http://h/f")
-        const changed = yield* store.nextChange(download.id)
-        yield* store.tell(download.id, Message.PauseRequested())
-        yield* changed
-        expect(Option.getOrThrow(yield* store.get(download.id)).status).toBe("paused")
-      }).pipe(Effect.scoped, Effect.provide(layer(me)))
+        const heard: Array<string> = []
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* store.onCommit((changed) => void heard.push(changed.get(download.id)!.status))
+            yield* store.tell(download.id, Message.PauseRequested())
+            expect(heard).toEqual(["paused"])
+          })
+        )
+        yield* store.tell(download.id, Message.ResumeRequested())
+        expect(heard).toEqual(["paused"])
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("standings tell how many rows stand, and leave out what is not there", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const { download } = yield* one("http://h/f")
+        const stranger = fromKey(1)
+        expect(yield* store.standings([stranger, download.id])).toEqual([
+          { id: download.id, status: "pending", owner: me }
+        ])
+        expect(yield* store.standings([])).toEqual([])
+      }).pipe(Effect.provide(layer(me)))
     )
 
     // a database in memory is seen by one engine only

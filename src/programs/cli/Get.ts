@@ -6,7 +6,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { resolve } from "node:path"
-import type { Download } from "../../domain/Download.js"
 import { adviceOf } from "../../domain/DownloadError.js"
 import type { DownloadId } from "../../domain/DownloadId.js"
 import * as DownloadRequest from "../../domain/DownloadRequest.js"
@@ -67,33 +66,21 @@ export const requests = (
   )
 }
 
+/** Enqueued at once: the first of them start while the rest is still being recorded. */
+const slice = 2000
+
 /** Enqueues and awaits; every change is told as it comes. */
-const work = (
-  wanted: ReadonlyArray<DownloadRequest.DownloadRequest>,
-  session: Session.Session,
-  begunAt: number
-) =>
+const work = (wanted: ReadonlyArray<DownloadRequest.DownloadRequest>, session: Session.Session) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
     const ids = new Set<DownloadId>()
-    for (const request of wanted) {
-      const download = yield* downloads.enqueue(request)
-      yield* session.enqueued(
-        download,
-        ids.has(download.id) || isOld(download, begunAt),
-        yield* Clock.currentTimeMillis
-      )
-      ids.add(download.id)
+    for (let i = 0; i < wanted.length; i += slice) {
+      const enqueued = yield* downloads.enqueueAll(wanted.slice(i, i + slice))
+      yield* session.enqueued(enqueued, yield* Clock.currentTimeMillis)
+      for (const { download } of enqueued) ids.add(download.id)
     }
-    yield* Effect.forEach(
-      ids,
-      (id) => Effect.flatMap(downloads.await(id), (download) => session.observe([download])),
-      { concurrency: "unbounded", discard: true }
-    )
+    yield* downloads.settleAll(ids, (download) => session.observe([download]))
   })
-
-/** Whether the download was there before this command: it attached to it. */
-const isOld = (download: Download, begunAt: number): boolean => download.createdAt < begunAt
 
 /** The program over an engine; what is shown goes through `session` and `display`. */
 export const download = (
@@ -104,7 +91,7 @@ export const download = (
   Effect.gen(function* () {
     const downloads = yield* Downloads
     const begunAt = yield* Clock.currentTimeMillis
-    yield* Effect.raceFirst(work(wanted, session, begunAt), Session.show(session, display, downloads))
+    yield* Effect.raceFirst(work(wanted, session), Session.show(session, display, downloads))
     yield* display.summary(session.tally(), (yield* Clock.currentTimeMillis) - begunAt)
     const { failed, stopped } = session.tally()
     if (failed + stopped > 0) return yield* new Unfinished()

@@ -12,6 +12,7 @@ import type { Download } from "../../domain/Download.js"
 import { terminal } from "../../domain/Download.js"
 import type { DownloadId } from "../../domain/DownloadId.js"
 import type { Shape as Downloads } from "../../services/Downloads.js"
+import type { Enqueued } from "../../services/Store.js"
 import type { Again, Display, NotDone, Tally } from "./Display.js"
 import * as Events from "./Events.js"
 import type { OutputClosed } from "./Output.js"
@@ -19,8 +20,8 @@ import type { Known } from "./ProgressLine.js"
 
 /** @see {@link make} */
 export interface Session extends Known {
-  /** One more download belongs to this session. */
-  readonly enqueued: (download: Download, attached: boolean, at: number) => Effect.Effect<void, OutputClosed>
+  /** More downloads that belong to this session. */
+  readonly enqueued: (downloads: ReadonlyArray<Enqueued>, at: number) => Effect.Effect<void, OutputClosed>
   /** Rows as they were seen, oldest first. */
   readonly observe: (rows: Iterable<Download>) => Effect.Effect<void, OutputClosed>
   readonly tally: () => Tally
@@ -78,11 +79,13 @@ export const make = (display: Display, scope: "asked" | "everything"): Session =
     get of() {
       return ended.size + rows.size
     },
-    enqueued: (download, attached, at) =>
+    enqueued: (downloads, at) =>
       oneByOne(
         Effect.suspend(() => {
-          if (!rows.has(download.id)) rows.set(download.id, download)
-          return display.tell([Events.enqueued(download, attached, at)])
+          for (const { download } of downloads) if (!rows.has(download.id)) rows.set(download.id, download)
+          return display.tell(
+            downloads.map(({ attached, download }) => Events.enqueued(download, attached, at))
+          )
         })
       ),
     observe: (seen) =>

@@ -116,11 +116,26 @@ export const fakeEngine = (
       ends.set(id, known)
       return known
     }
+    const record = (request: DownloadRequest) =>
+      Effect.suspend(() => {
+        requests.push(request)
+        return enqueue(request, requests.length - 1)
+      })
+    const known = new Set<DownloadId>()
     const shape: Downloads["Type"] = {
-      enqueue: (request) =>
-        Effect.suspend(() => {
-          requests.push(request)
-          return enqueue(request, requests.length - 1)
+      enqueue: record,
+      enqueueAll: (all) =>
+        Effect.forEach(all, (request) =>
+          Effect.map(record(request), (download) => {
+            const attached = known.has(download.id) || download.checkpoint > 0
+            known.add(download.id)
+            return { attached, download }
+          })
+        ),
+      settleAll: (ids, onSettled) =>
+        Effect.forEach(ids, (id) => Effect.flatMap(Deferred.await(endOf(id)), onSettled), {
+          concurrency: "unbounded",
+          discard: true
         }),
       await: (id) => Deferred.await(endOf(id)),
       get: (id) => Effect.sync(() => Option.fromNullable(rows.get(id))),

@@ -1,0 +1,123 @@
+/**
+ * Waiting for downloads to settle (terminal, or paused): one, or a hundred thousand, by one listener on the store's commits.
+ *
+ * Tricky interleavings: it listens before it looks, so nothing that happens between the two is missed. A row that another
+ * live engine owns changes by commits of another process, so these are looked at again and again, and inherited when the
+ * owner's lock is free. A caller that is slow to take what has settled costs bounded memory: what does not fit is forgotten,
+ * and found again by the next look.
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type Download, type EngineId, type Status, terminal } from "../domain/Download.js"
+import type { DownloadId } from "../domain/DownloadId.js"
+import { StoreError } from "../domain/StoreError.js"
+import type { Shape as EngineLife } from "../services/EngineLife.js"
+import type { Shape as Store, Standing } from "../services/Store.js"
+import type { Shape as Supervisor } from "../services/Supervisor.js"
+import { firstToEnd } from "./Race.js"
+
+interface Dependencies {
+  readonly store: Store
+  readonly supervisor: Supervisor
+  readonly life: EngineLife
+  /** Removes the part of a download that a dead engine left cancelled. */
+  readonly discard: (download: Download) => Effect.Effect<void>
+  readonly pollInterval: number
+}
+
+/** So many settled rows may wait for the caller. */
+const backlog = 4096
+
+/** Rows looked at by one query. */
+const lookSize = 1000
+
+const isSettled = (status: Status): boolean => terminal.has(status) || status === "paused"
+
+export const notFound = (id: DownloadId): StoreError =>
+  new StoreError({ reason: "NotFound", path: "of this engine", detail: id })
+
+export const make = ({ discard, life, pollInterval, store, supervisor }: Dependencies) => {
+  /** Makes these rows this engine's where their owner is gone; false while another engine lives for any of them. */
+  const inherit = (rows: ReadonlyArray<Standing>) =>
+    Effect.gen(function* () {
+      const alive = new Set<EngineId>()
+      for (const owner of new Set(rows.map((row) => row.owner))) {
+        if (owner === null) continue
+        if (yield* life.isAlive(owner)) alive.add(owner)
+        else yield* Effect.flatMap(store.disown(owner), Effect.forEach(discard))
+      }
+      const free = rows.filter(({ owner }) => owner === null || !alive.has(owner))
+      // at once: the store commits them together
+      const adopted = yield* Effect.forEach(free, ({ id }) => store.adopt(id), { concurrency: lookSize })
+      yield* supervisor.ring
+      return alive.size === 0 && adopted.every((mine) => mine)
+    })
+
+  /** @see {@link Downloads.settleAll} */
+  const settleAll = <E>(
+    ids: Iterable<DownloadId>,
+    onSettled: (download: Download) => Effect.Effect<void, E>
+  ): Effect.Effect<void, StoreError | E> =>
+    Effect.gen(function* () {
+      const pending = new Set(ids)
+      const arrived = new Map<DownloadId, Download>()
+      const bell = yield* Effect.makeLatch(false)
+      /** Something has happened that only a look can tell. */
+      let stale = true
+      yield* store.onCommit((changed, fenced) => {
+        for (const row of changed.values()) {
+          if (!pending.has(row.id)) continue
+          if (isSettled(row.status) && arrived.size < backlog) arrived.set(row.id, row)
+          else if (isSettled(row.status) || row.owner !== life.id) stale = true
+          else continue
+          bell.unsafeOpen()
+        }
+        for (const id of fenced) {
+          if (!pending.has(id)) continue
+          stale = true
+          bell.unsafeOpen()
+        }
+      })
+
+      const settle = (row: Download) => {
+        pending.delete(row.id)
+        return onSettled(row)
+      }
+
+      /** Looks at everything that is waited for; true while a part of it is another engine's. */
+      const look = Effect.gen(function* () {
+        stale = false
+        let foreign = false
+        for (const portion of Chunk.chunksOf(Chunk.fromIterable(pending), lookSize)) {
+          const standings = yield* store.standings(Chunk.toReadonlyArray(portion))
+          if (standings.length < portion.length) {
+            const there = new Set(standings.map(({ id }) => id))
+            for (const id of portion) if (!there.has(id)) return yield* notFound(id)
+          }
+          for (const { id, status } of standings) {
+            if (!isSettled(status)) continue
+            const row = yield* store.get(id)
+            if (Option.isSome(row) && isSettled(row.value.status)) yield* settle(row.value)
+          }
+          const others = standings.filter(({ id, owner }) => pending.has(id) && owner !== life.id)
+          if (others.length > 0) foreign = !(yield* inherit(others)) || foreign
+        }
+        return foreign
+      })
+
+      let foreign = false
+      while (pending.size > 0) {
+        if (stale || foreign) foreign = yield* look
+        for (const [id, row] of arrived) {
+          arrived.delete(id)
+          if (pending.has(id)) yield* settle(row)
+        }
+        if (pending.size === 0 || stale || arrived.size > 0) continue
+        yield* foreign ? firstToEnd(bell.await, Effect.sleep(pollInterval)) : bell.await
+        yield* bell.close
+      }
+    }).pipe(Effect.scoped)
+
+  return { settleAll }
+}
