@@ -47,8 +47,11 @@ export type Header = readonly [name: string, value: string]
 export interface DownloadRequest {
   /** Absolute, http or https. */
   readonly url: string
-  /** Where the file goes. Absolute; made if its parent exists. */
-  readonly directory: string
+  /**
+   * Where the file goes; made if its parent exists. A relative one counts from the process's working directory.
+   * @default the engine's
+   */
+  readonly directory?: string | undefined
   /** The final name. @default proposed by the server, see FileName */
   readonly output?: string | undefined
   /** Sent with every request to the URL's own origin. Secret while stored; gone with the terminal status. */
@@ -158,9 +161,10 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
   url.username = ""
   url.password = ""
   url.hash = ""
-  if (!absolute.test(request.directory) || request.directory.includes("\u0000")) {
+  const { directory = "" } = request
+  if (!absolute.test(directory) || directory.includes("\u0000")) {
     return Either.left(
-      make("DestinationUnusable", `the directory "${printable(request.directory)}" is not an absolute path`)
+      make("DestinationUnusable", `the directory "${printable(directory)}" is not an absolute path`)
     )
   }
   if (request.output !== undefined) {
@@ -182,7 +186,7 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
     )
   return Either.map(acceptMeta(request.meta), (meta) => ({
     url: url.href,
-    directory: request.directory,
+    directory,
     output: request.output ?? null,
     headers,
     priority,
@@ -207,5 +211,6 @@ const decode = (text: string): string => {
   }
 }
 
-const defined = <A extends object>(options: A): Partial<A> =>
+/** Without what is undefined, so that it replaces nothing. */
+export const defined = <A extends object>(options: A): Partial<A> =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<A>

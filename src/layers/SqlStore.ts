@@ -35,6 +35,7 @@ import { EngineLife } from "../services/EngineLife.js"
 import { type CommitListener, type Counters, type Shape, Store, type StoreChange } from "../services/Store.js"
 import { Database } from "./Database.js"
 import { type Failures, StoreBatch } from "./StoreBatch.js"
+import * as StoreGroups from "./StoreGroups.js"
 import * as StoreJobs from "./StoreJobs.js"
 import * as StoreReads from "./StoreReads.js"
 
@@ -79,6 +80,8 @@ const make = Effect.gen(function* () {
 
   const listeners = new Set<CommitListener>()
 
+  const groups = StoreGroups.make(sql, database.path)
+
   const commit = (jobs: ReadonlyArray<Job>) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
@@ -91,6 +94,7 @@ const make = Effect.gen(function* () {
         )
       )
       yield* batch.flush
+      yield* groups.count(batch)
       return { batch, exits }
     }).pipe(database.transact)
 
@@ -106,7 +110,7 @@ const make = Effect.gen(function* () {
                 yield* Ref.update(state, (before) => believe(before, batch, engine))
                 for (const job of jobs) job.committed?.()
                 yield* PubSub.publishAll(changes, batch.changes())
-                for (const listener of listeners) listener(batch.changed, batch.fenced)
+                for (const listener of listeners) listener(batch)
                 yield* Effect.forEach(
                   jobs,
                   (job, i) =>
@@ -158,7 +162,7 @@ const make = Effect.gen(function* () {
     Effect.flatMap(batch.load(id), (download) => batch.apply(download, message))
 
   const jobs = StoreJobs.make({ sql, engine })
-  const reads = StoreReads.make({ sql, database, engine })
+  const reads = StoreReads.make({ sql, database, engine, group: groups.byId })
 
   let registered = false
   /** For jobs that make this engine an owner: before it owns its first row, it is listed, for its heirs to find. */
@@ -186,6 +190,14 @@ const make = Effect.gen(function* () {
     nextDue: ({ adopt }) => reads.nextDue(adopt),
     anyLeft: ({ adopt }) => reads.anyLeft(adopt),
     otherOwners: reads.otherOwners,
+    openGroup: (name) => ask(() => groups.open(name)),
+    group: reads.group,
+    sealGroup: (id) => ask(groups.seal(id)),
+    enqueueInto: Effect.fn("Store.enqueueInto")((id, requests, { own }) =>
+      Effect.flatten(askAsOwner((batch) => groups.fill(id, batch, jobs.enqueue(requests, own)(batch))))
+    ),
+    strangers: reads.strangers,
+    remove: (id) => ask(jobs.remove(id), { id }),
     disown: (owner) => untilEmpty(ask(jobs.disown(owner))),
     adopt: (id) => askAsOwner(jobs.adopt(id), { id }),
     release: Effect.suspend(() => {
@@ -193,6 +205,7 @@ const make = Effect.gen(function* () {
       registered = false
       return Effect.asVoid(untilEmpty(ask(jobs.disown(engine))))
     }),
+    isAlone: database.path === ":memory:",
     externalVersion: reads.externalVersion,
     onCommit: (listener) =>
       Effect.acquireRelease(

@@ -11,8 +11,9 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { Download, EngineId } from "../domain/Download.js"
+import { type Download, type EngineId, terminal } from "../domain/Download.js"
 import { type DownloadId, fromKey, toKey } from "../domain/DownloadId.js"
+import type { GroupId } from "../domain/Group.js"
 import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { transition } from "../domain/Transition.js"
@@ -41,6 +42,10 @@ export class StoreBatch {
   readonly before = new Map<DownloadId, Download | null>()
   /** Rows added. */
   inserted = 0
+  /** Rows that are no more. */
+  readonly removed = new Set<DownloadId>()
+  /** Groups whose counters or seal have changed. */
+  readonly groups = new Set<GroupId>()
   /** Rows that turned out to belong to someone else. */
   readonly fenced = new Set<DownloadId>()
   readonly decode: (row: unknown) => Effect.Effect<Download, StoreError>
@@ -144,6 +149,31 @@ export class StoreBatch {
     }
     const parameter = JSON.stringify(downloads.map(([download, key]) => SqlRow.encodeInsert(download, key)))
     return Effect.asVoid(this.sql.unsafe(SqlRow.insertStatement, [parameter]))
+  }
+
+  /** Removes a row that has ended, and what is recorded about it; succeeds with the row as it was. */
+  remove(id: DownloadId): Effect.Effect<Download, Failures> {
+    return Effect.gen(this, function* () {
+      const download = yield* this.load(id)
+      if (!terminal.has(download.status)) {
+        return yield* new StoreError({
+          reason: "Refused",
+          path: this.path,
+          detail: `${id} is ${download.status}: only what has ended can be removed`
+        })
+      }
+      yield* this.flush
+      for (const [table, column] of [
+        ["sluice_downloads", "id"],
+        ["sluice_attempts", "download_id"],
+        ["sluice_members", "download_id"]
+      ] as const) {
+        yield* this.sql.unsafe(`DELETE FROM ${table} WHERE ${column} = ?`, [toKey(id)])
+      }
+      this.rows.delete(id)
+      this.removed.add(id)
+      return download
+    })
   }
 
   /** Writes what has changed since the last flush. */

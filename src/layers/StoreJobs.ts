@@ -174,7 +174,9 @@ export const make = ({ engine, sql }: Dependencies) => {
     yield* sql`INSERT OR IGNORE INTO sluice_engines (id, pid, started_at) VALUES (${engine}, ${process.pid}, ${now})`
   })
 
-  return { adopt, claim, disown, enqueue, register }
+  const remove = (id: DownloadId) => (batch: StoreBatch) => batch.remove(id)
+
+  return { adopt, claim, disown, enqueue, register, remove }
 }
 
 /** A new try of a request that failed goes on with the part it left behind; that part has one owner again. */

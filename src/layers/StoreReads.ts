@@ -10,10 +10,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Download, EngineId, Status } from "../domain/Download.js"
 import { type DownloadId, fromKey, toKey } from "../domain/DownloadId.js"
+import type { Group, GroupId } from "../domain/Group.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Filter, Standing } from "../services/Store.js"
 import type { Shape as DatabaseShape } from "./Database.js"
 import * as SqlRow from "./SqlRow.js"
+import { keyOfGroup } from "./StoreGroups.js"
 
 /** The owners whose rows an engine works on, each as a condition that an index serves. */
 export const owners = (
@@ -31,9 +33,10 @@ interface Dependencies {
   readonly sql: SqlClient.SqlClient
   readonly database: DatabaseShape
   readonly engine: EngineId
+  readonly group: (id: GroupId) => Effect.Effect<Group, StoreError | SqlError>
 }
 
-export const make = ({ database, engine, sql }: Dependencies) => {
+export const make = ({ database, engine, group, sql }: Dependencies) => {
   const decode = SqlRow.decode(database.path)
 
   const read = <A>(query: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
@@ -66,15 +69,42 @@ export const make = ({ database, engine, sql }: Dependencies) => {
     )
 
   /** The newest, oldest of them first. */
-  const list = ({ limit = 1000, status }: Filter): Effect.Effect<ReadonlyArray<Download>, StoreError> =>
-    Effect.map(
-      status === undefined
-        ? select("ORDER BY id DESC LIMIT ?", [limit])
-        : select("WHERE status IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?", [
-            JSON.stringify(status),
-            limit
-          ]),
-      (rows) => rows.slice().reverse()
+  const list = ({
+    group,
+    limit = 1000,
+    status
+  }: Filter): Effect.Effect<ReadonlyArray<Download>, StoreError> => {
+    const conditions: Array<string> = []
+    const parameters: Array<unknown> = []
+    if (status !== undefined) {
+      conditions.push("status IN (SELECT value FROM json_each(?))")
+      parameters.push(JSON.stringify(status))
+    }
+    if (group !== undefined) {
+      conditions.push("id IN (SELECT download_id FROM sluice_members WHERE group_id = ?)")
+      parameters.push(keyOfGroup(group))
+    }
+    const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`
+    return Effect.map(select(`${where} ORDER BY id DESC LIMIT ?`, [...parameters, limit]), (rows) =>
+      rows.slice().reverse()
+    )
+  }
+
+  const strangers = (
+    group: GroupId,
+    after: DownloadId | undefined,
+    limit: number
+  ): Effect.Effect<ReadonlyArray<Standing>, StoreError> =>
+    read(
+      Effect.map(
+        sql.unsafe<{ id: number; status: Status; owner: EngineId | null }>(
+          `SELECT id, status, owner FROM sluice_members CROSS JOIN sluice_downloads ON id = download_id
+           WHERE group_id = ? AND download_id > ? AND status NOT IN ('completed', 'failed', 'cancelled')
+             AND owner IS NOT ? ORDER BY download_id LIMIT ?`,
+          [keyOfGroup(group), after === undefined ? -1 : toKey(after), engine, limit]
+        ),
+        (rows) => rows.map(({ id, owner, status }) => ({ id: fromKey(id), status, owner }))
+      )
     )
 
   const nextDue = (adopt: boolean): Effect.Effect<Option.Option<number>, StoreError> =>
@@ -117,5 +147,15 @@ export const make = ({ database, engine, sql }: Dependencies) => {
     Effect.map(sql<{ data_version: number }>`PRAGMA data_version`, (rows) => rows[0]!.data_version)
   )
 
-  return { anyLeft, externalVersion, get, list, nextDue, otherOwners, standings }
+  return {
+    anyLeft,
+    externalVersion,
+    get,
+    list,
+    nextDue,
+    otherOwners,
+    standings,
+    strangers,
+    group: (id: GroupId) => read(group(id))
+  }
 }

@@ -22,6 +22,7 @@ const list = (asked: Partial<Ls.Asked>, stored = rows) =>
     const { output, stderr, stdout } = streams()
     const filters: Array<Filter> = []
     const store = Layer.mock(Store, {
+      isAlone: false,
       changes: yield* PubSub.unbounded<StoreChange>(),
       list: (filter: Filter) => {
         filters.push(filter)
