@@ -196,10 +196,13 @@ const make = Effect.gen(function* () {
     group: Groups.make({ store, options, inherit, enqueueInto, orFailure }),
     drained: orFailure(
       Effect.gen(function* () {
+        const bell = yield* Effect.makeLatch(false)
+        if (store.isAlone) yield* store.onCommit(() => void bell.unsafeOpen())
         while (yield* store.anyLeft({ adopt })) {
-          yield* Effect.sleep(pollInterval)
+          yield* store.isAlone ? bell.await : Effect.sleep(pollInterval)
+          yield* bell.close
         }
-      })
+      }).pipe(Effect.scoped)
     ),
     changes: Stream.map(Stream.fromPubSub(store.changes), ({ after }) => after),
     events: Stream.mapConcat(Stream.fromPubSub(store.changes), ({ after, before }) =>

@@ -176,7 +176,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     const wakes: Array<Effect.Effect<void, StoreError>> = [Queue.take(doorbell)]
     // not for long at once: the clock may be set while we sleep
     if (Option.isSome(due)) wakes.push(Effect.sleep(Math.min(Math.max(0, due.value - now), maxSleep)))
-    if (adopt) {
+    if (adopt && !store.isAlone) {
       const version = yield* store.externalVersion
       const changed = Effect.zipRight(Effect.sleep(pollInterval), store.externalVersion)
       wakes.push(Effect.asVoid(Effect.repeat(changed, { while: (current) => current === version })))
@@ -192,7 +192,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
 
   yield* sweep
 
-  for (const fiber of adopt ? [dispatch, feeder, sweeper] : [dispatch, feeder]) {
+  for (const fiber of adopt && !store.isAlone ? [dispatch, feeder, sweeper] : [dispatch, feeder]) {
     yield* Effect.annotateLogs(fiber, "module", "sluice/Supervisor").pipe(
       Effect.forkIn(hands),
       Effect.interruptible
