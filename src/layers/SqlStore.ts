@@ -137,12 +137,22 @@ const make = Effect.gen(function* () {
     })
   ).pipe(Effect.annotateLogs("module", "sluice/Store"), Effect.forkScoped, Effect.interruptible)
 
+  const notInside = Effect.flatMap(database.isInside, (inside) =>
+    inside
+      ? new StoreError({
+          reason: "Refused",
+          path: database.path,
+          detail: "it was asked from inside a transaction of the same client, which holds the only connection"
+        })
+      : Effect.void
+  )
+
   /** Puts a job into the inbox and succeeds with the wait for its answer. */
   const submit = <A>(
     run: (batch: StoreBatch) => Effect.Effect<A, Failures>,
     about: Pick<Job, "id" | "committed"> = {}
   ): Effect.Effect<Effect.Effect<A, StoreError>, StoreError> =>
-    Effect.flatMap(Deferred.make<A, StoreError>(), (done) =>
+    Effect.flatMap(Effect.zipRight(notInside, Deferred.make<A, StoreError>()), (done) =>
       // the job is the only one to complete `done`, with what `run` returned
       Effect.flatMap(
         inbox.offer({ ...about, run, done: done as Deferred.Deferred<unknown, StoreError> }),

@@ -43,6 +43,7 @@ export const make = ({ database, engine, group, sql }: Dependencies) => {
     query.pipe(
       Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
       database.whileLocked,
+      database.apart,
       Effect.withTracerEnabled(false)
     )
 

@@ -123,7 +123,9 @@ const make = (routes: Routes) => {
   const bytes = (path: string) =>
     Effect.suspend(() => {
       const file = memory.files.get(path)
-      return file === undefined ? Effect.dieMessage(`there is no file ${path}`) : Effect.succeed(file.data.slice())
+      return file === undefined
+        ? Effect.dieMessage(`there is no file ${path}`)
+        : Effect.succeed(file.data.slice())
     })
 
   const world: WorldShape = {
@@ -165,9 +167,7 @@ const answerOf = (reply: Reply, asked: Request["headers"]): ScriptedWire.Answer 
   const count = duration === 0 ? 1 : pieces
   for (let i = 0; i < count; i++) {
     if (duration > 0) steps.push(duration / count)
-    steps.push(
-      sent.slice(Math.floor((sent.length * i) / count), Math.floor((sent.length * (i + 1)) / count))
-    )
+    steps.push(sent.slice(Math.floor((sent.length * i) / count), Math.floor((sent.length * (i + 1)) / count)))
   }
   if (cutAfter !== undefined && cutAfter < content.length) steps.push(reset)
   return { status: isRest ? 206 : status, headers, body: steps, delay }
@@ -184,7 +184,10 @@ const digest = (bytes: Uint8Array): string => {
  * The engine, all of it in memory. Files go to `/downloads` where a request names no directory. Each use of the layer is a
  * world of its own; share one with `it.layer`.
  */
-export const layer = ({ routes = {}, ...options }: Options = {}): Layer.Layer<Downloads | World, StoreError> =>
+export const layer = ({ routes = {}, ...options }: Options = {}): Layer.Layer<
+  Downloads | World,
+  StoreError
+> =>
   Layer.unwrapEffect(
     Effect.sync(() => {
       const { disk, wire, world } = make(routes)

@@ -18,7 +18,10 @@ import { Wire } from "../../src/services/Wire.js"
 export type { Script, Step } from "../../src/layers/ScriptedWire.js"
 
 /** The engine over a scripted server, a disk in memory and a database in memory. */
-export const world = (script: ScriptedWire.Script, options: Partial<EngineOptions.EngineOptionsShape> = {}) => {
+export const world = (
+  script: ScriptedWire.Script,
+  options: Partial<EngineOptions.EngineOptionsShape> = {}
+) => {
   const { served, wire } = ScriptedWire.make(script)
   const { disk, ...controls } = MemoryDisk.make()
   const life = Layer.succeed(EngineLife, { id: EngineId.make("test"), isAlive: () => Effect.succeed(false) })
