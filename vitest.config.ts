@@ -7,7 +7,13 @@ const report = process.env["SLUICE_TEST_REPORT"]
 
 export default defineConfig({
   resolve: {
-    alias: [{ find: /^sluice$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) }]
+    alias: [
+      { find: /^sluice$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
+      {
+        find: /^sluice\/testing$/,
+        replacement: fileURLToPath(new URL("src/programs/testing.ts", import.meta.url))
+      }
+    ]
   },
   test: {
     // Processes, not threads: better-sqlite3 is a native addon, and tests send signals.
@@ -21,7 +27,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["test/**/*.test.ts"],
+          include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
           exclude: ["test/sim/**", "test/live/**", slow],
           isolate: false,
           // a bound on a hang, not on speed: a busy machine must not fail a test

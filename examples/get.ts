@@ -3,15 +3,9 @@
  *
  *     npx tsx examples/get.ts https://example.org/file.iso
  */
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Downloads, layer } from "sluice"
 
-const program = Effect.gen(function* () {
-  const downloads = yield* Downloads
-  const { id } = yield* downloads.enqueue({ url: process.argv[2] ?? "", directory: process.cwd() })
-  const { failure, filename, status } = yield* downloads.await(id)
-  yield* Console.log(status, status === "completed" ? filename : failure?.detail)
-})
-
-void Effect.runPromise(Effect.provide(program, layer({ database: "downloads.db" })))
+const program = Effect.flatMap(Downloads, (downloads) => downloads.download({ url: process.argv[2] ?? "" }))
+const { path } = await program.pipe(Effect.provide(layer({ database: "downloads.db" })), Effect.runPromise)
+console.log(path)

@@ -1,34 +1,59 @@
 /**
- * sluice: durable downloads for Effect. What is exported here is the public API; everything else may change.
+ * sluice: durable downloads for Effect. What is exported here and by `sluice/testing` is the public API; everything else may
+ * change.
  *
  * @example
  * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Downloads, layer } from "sluice"
+ *
  * const program = Effect.gen(function* () {
  *   const downloads = yield* Downloads
- *   const { id } = yield* downloads.enqueue({ url: "https://example.org/file.iso", directory: "/tmp" })
- *   return yield* downloads.await(id)
+ *   const { path, size } = yield* downloads.download({ url: "https://example.org/file.iso" })
+ *   yield* Effect.log(`${path}: ${size} bytes`)
  * })
- * program.pipe(Effect.provide(layer({ database: "/tmp/sluice.db" })), Effect.runPromise)
+ * void program.pipe(Effect.provide(layer({ database: "downloads.db" })), Effect.runPromise)
  * ```
+ *
+ * @module
  */
 
-// the engine
-export { Downloads } from "./services/Downloads.js"
-export { layer } from "./programs/engine.js"
+// the engine: its service, and the layers to take it from
+export {
+  Downloads,
+  type AwaitAllOptions,
+  type Enqueued,
+  type Group,
+  type RetryOptions,
+  type Shape as DownloadsShape
+} from "./services/Downloads.js"
+export {
+  fromEnvironment,
+  layer,
+  layerClient,
+  layerConfig,
+  layerMemory,
+  type ConfigOptions,
+  type FileOptions,
+  type Options
+} from "./programs/library.js"
 export { EngineOptions, type EngineOptionsShape } from "./services/EngineOptions.js"
 export type { Active } from "./services/Supervisor.js"
 export type { Filter } from "./services/Store.js"
 
-// what a download is
-export type { Download, Failure, Outcome, Status } from "./domain/Download.js"
-export { percent, retryCount } from "./domain/Download.js"
+// what a download is, how it ends, what happens to it
+export { percent, retryCount, Status, type Download, type Failure, type Outcome } from "./domain/Download.js"
 export { DownloadId } from "./domain/DownloadId.js"
 export type { Checksum } from "./domain/Checksum.js"
+export type { Completed } from "./domain/Completion.js"
+export { DownloadEvent } from "./domain/DownloadEvent.js"
+export type { Progress } from "./domain/Progress.js"
 export type { ConflictPolicy, DownloadOptions, DownloadRequest, Header } from "./domain/DownloadRequest.js"
+export { GroupId, GroupSealed, type GroupProgress } from "./domain/Group.js"
 
 // what can go wrong
 export { DownloadError, type Kind, type Reason } from "./domain/DownloadError.js"
-export { StoreError, type StoreErrorReason } from "./domain/StoreError.js"
+export { StopTimeout, StoreError, type StoreErrorReason } from "./domain/StoreError.js"
 
 // policies
 export type { RetryPolicy } from "./domain/RetryPolicy.js"

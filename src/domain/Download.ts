@@ -78,6 +78,8 @@ export interface Download {
   readonly headers: Redacted.Redacted<ReadonlyArray<Header>>
   readonly options: DownloadOptions
   readonly priority: number
+  /** What the caller gave with the request: any JSON, opaque to sluice; null where nothing was given. */
+  readonly meta: unknown
 
   readonly status: Status
   readonly desired: Desired
@@ -115,6 +117,23 @@ export interface Download {
   readonly createdAt: number
   readonly updatedAt: number
   readonly finishedAt: number | null
+}
+
+/**
+ * The full path of the file (once it is finished) or the one it is to get; null while neither a name was asked for nor one
+ * is known. Joined as the directory is written.
+ */
+export const pathOf = ({
+  directory,
+  filename,
+  output
+}: Pick<Download, "directory" | "filename" | "output">): string | null => {
+  const name = filename ?? output
+  if (name === null) return null
+  const windows = /^([a-z]:[\\/]|\\\\)/i.test(directory)
+  return (windows ? /[\\/]$/ : /\/$/).test(directory)
+    ? directory + name
+    : directory + (windows ? "\\" : "/") + name
 }
 
 /** Whole percent of what is on stable storage, rounded down; undefined where the total is unknown. */

@@ -6,6 +6,7 @@
  * download at once. Nothing else in sluice decides what is retried.
  */
 import * as Schema from "effect/Schema"
+import { DownloadId } from "./DownloadId.js"
 import type { FileError, FileErrorReason } from "./FileError.js"
 
 export type Kind = "transient" | "wait" | "permanent"
@@ -67,6 +68,9 @@ const rules = {
   DestinationUnusable: permanent("choose another directory or name, or correct its permissions"),
   DestinationExists: permanent("remove the file, choose another --output, or another --on-conflict"),
   DiskFailed: transient("check the disk"),
+  // what people want
+  Cancelled: permanent("enqueue it again to start anew"),
+  Paused: permanent("resume it to go on"),
   // the engine
   GaveUp: permanent("try again later"),
   CrashedTooOften: permanent(
@@ -90,10 +94,13 @@ export class DownloadError extends Schema.TaggedError<DownloadError>()("Download
   /** The HTTP status, where one was the cause. */
   status: Schema.optional(Schema.Int),
   /** For `HostCooling`: how many milliseconds the server asked to wait. */
-  retryAfter: Schema.optional(Schema.Number)
+  retryAfter: Schema.optional(Schema.Number),
+  /** Which download it is about, where it is the download's end rather than one try's. */
+  download: Schema.optional(DownloadId),
+  url: Schema.optional(Schema.String)
 }) {
   override get message(): string {
-    return this.detail
+    return this.url === undefined ? this.detail : `${this.url}: ${this.detail}`
   }
   get kind(): Kind {
     return rules[this.reason].kind

@@ -57,8 +57,11 @@ export type Header = readonly [name: string, value: string]
 export interface DownloadRequest {
   /** Absolute, http or https. */
   readonly url: string
-  /** Where the file goes. Absolute; made if its parent exists. */
-  readonly directory: string
+  /**
+   * Where the file goes; made if its parent exists. A relative one counts from the process's working directory.
+   * @default the engine's
+   */
+  readonly directory?: string | undefined
   /** The final name. @default proposed by the server, see FileName */
   readonly output?: string | undefined
   /** Sent with every request to the URL's own origin. Secret while stored; gone with the terminal status. */
@@ -66,6 +69,11 @@ export interface DownloadRequest {
   /** Higher goes first. @default 0 */
   readonly priority?: number | undefined
   readonly options?: Partial<DownloadOptions> | undefined
+  /**
+   * Anything that JSON can hold, opaque to sluice: it comes back in rows, listings, events and completions. At most 64 KiB
+   * as JSON; shown to whoever may see the queue, so no place for secrets. @default none
+   */
+  readonly meta?: unknown
 }
 
 /** A request as the engine keeps it. */
@@ -76,6 +84,8 @@ export interface Accepted {
   readonly headers: ReadonlyArray<Header>
   readonly priority: number
   readonly options: DownloadOptions
+  /** As JSON gives it back; null for none. */
+  readonly meta: unknown
 }
 
 const decodeOptions = Schema.decodeEither(DownloadOptions)
@@ -102,6 +112,25 @@ const owned = new Set([
 ])
 /** As paths are written on POSIX and on Windows. */
 const absolute = /^(\/|[a-z]:[\\/]|\\\\)/i
+
+/** The largest `meta`, in bytes of UTF-8. */
+export const maxMeta = 64 * 1024
+
+/** What JSON makes of a value, so that what is in memory is what will be read back. */
+const acceptMeta = (meta: unknown): Either.Either<unknown, DownloadError> => {
+  if (meta === undefined || meta === null) return Either.right(null)
+  const text = Either.try((): string | undefined => JSON.stringify(meta))
+  if (Either.isLeft(text) || text.right === undefined) {
+    return Either.left(make("InvalidRequest", "the meta of the request can't be written as JSON"))
+  }
+  const size = new TextEncoder().encode(text.right).length
+  if (size > maxMeta) {
+    return Either.left(
+      make("InvalidRequest", `the meta of the request has ${size} bytes as JSON; ${maxMeta} are the limit`)
+    )
+  }
+  return Either.right(JSON.parse(text.right))
+}
 
 /** Checks and normalises a request. The error is permanent and speaks of the first thing that is wrong. */
 export const accept = (request: DownloadRequest): Either.Either<Accepted, DownloadError> => {
@@ -142,9 +171,10 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
   url.username = ""
   url.password = ""
   url.hash = ""
-  if (!absolute.test(request.directory) || request.directory.includes("\u0000")) {
+  const { directory = "" } = request
+  if (!absolute.test(directory) || directory.includes("\u0000")) {
     return Either.left(
-      make("DestinationUnusable", `the directory "${printable(request.directory)}" is not an absolute path`)
+      make("DestinationUnusable", `the directory "${printable(directory)}" is not an absolute path`)
     )
   }
   if (request.output !== undefined) {
@@ -162,14 +192,15 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
   const valid = decodeOptions(options)
   if (Either.isLeft(valid))
     return Either.left(make("InvalidRequest", issuesByOption(valid.left).map(issueText).join("; ")))
-  return Either.right({
+  return Either.map(acceptMeta(request.meta), (meta) => ({
     url: url.href,
-    directory: request.directory,
+    directory,
     output: request.output ?? null,
     headers,
     priority,
-    options: valid.right
-  })
+    options: valid.right,
+    meta
+  }))
 }
 
 /** What makes two requests the same while the first is unfinished (PROMISES Q4): sources and destination. */
@@ -194,5 +225,6 @@ const decode = (text: string): string => {
   }
 }
 
-const defined = <A extends object>(options: A): Partial<A> =>
+/** Without what is undefined, so that it replaces nothing. */
+export const defined = <A extends object>(options: A): Partial<A> =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<A>

@@ -2,6 +2,7 @@
  * What can go wrong between sluice and its database, each with what to do about it.
  */
 import * as Schema from "effect/Schema"
+import { DownloadId } from "./DownloadId.js"
 
 export const StoreErrorReason = Schema.Literal(
   /** Another process holds the write lock for longer than we wait. */
@@ -63,5 +64,18 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   }
   get advice(): string {
     return text[this.reason][1]
+  }
+}
+
+/** The engine was asked to stop, and these had not let go of everything within `timeout` milliseconds. */
+export class StopTimeout extends Schema.TaggedError<StopTimeout>()("StopTimeout", {
+  downloads: Schema.Array(DownloadId),
+  timeout: Schema.Number
+}) {
+  override get message(): string {
+    return `did not stop within ${this.timeout} ms: ${this.downloads.join(", ")}`
+  }
+  get advice(): string {
+    return "nothing recorded is lost; what hangs (a disk, most likely) ends with the process"
   }
 }

@@ -39,6 +39,16 @@ export interface Shape {
   ) => Effect.Effect<A, StoreError, R>
   /** Repeats what failed because another process holds the lock, for up to 10 s. */
   readonly whileLocked: <A, R>(effect: Effect.Effect<A, StoreError, R>) => Effect.Effect<A, StoreError, R>
+  /**
+   * Whether the calling fiber is inside a transaction of this very client. Whoever waits there for another fiber's write waits
+   * for ever: the connection is taken.
+   */
+  readonly isInside: Effect.Effect<boolean>
+  /**
+   * Keeps the effect out of a transaction that the calling fiber runs on another client (the tag of the connection is the same
+   * for all clients, so our statements would go there).
+   */
+  readonly apart: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Turns what SQLite says into what a person can use. */
   readonly mapError: (error: SqlError) => StoreError
 }
@@ -116,13 +126,23 @@ const whileLocked: Shape["whileLocked"] = Effect.retry({
   schedule: Schedule.spaced("20 millis").pipe(Schedule.jittered, Schedule.upTo("10 seconds"))
 })
 
-const make = (path: string): Effect.Effect<Shape, StoreError, SqlClient.SqlClient> =>
+/** `exclusive`: the client is ours alone, and all its settings may be changed. */
+const make = (path: string, exclusive: boolean): Effect.Effect<Shape, StoreError, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
+    const own = yield* Effect.scoped(sql.reserve).pipe(Effect.mapError((error) => toStoreError(path, error)))
+    const isInside = Effect.contextWith((context: Context.Context<never>) =>
+      Option.exists(
+        Context.getOption(context, SqlClient.TransactionConnection),
+        ([connection]) => connection === own
+      )
+    )
+    const apart: Shape["apart"] = (effect) =>
+      Effect.flatMap(isInside, (inside) => (inside ? effect : outside(effect)))
     const mapError = (error: SqlError) => toStoreError(path, error)
     const immediate = makeImmediate(sql)
     const transact: Shape["transact"] = (effect) =>
-      immediate(effect).pipe(
+      apart(immediate(effect)).pipe(
         // a COMMIT that fails surfaces as a defect (it rolls back first, see makeImmediate)
         Effect.catchAllDefect((defect) =>
           defect instanceof SqlError ? Effect.fail(defect) : Effect.die(defect)
@@ -131,7 +151,9 @@ const make = (path: string): Effect.Effect<Shape, StoreError, SqlClient.SqlClien
         whileLocked,
         Effect.withTracerEnabled(false)
       )
-    yield* sql`PRAGMA busy_timeout = ${sql.literal(String(busyTimeout))}`.pipe(Effect.mapError(mapError))
+    if (exclusive) {
+      yield* sql`PRAGMA busy_timeout = ${sql.literal(String(busyTimeout))}`.pipe(Effect.mapError(mapError))
+    }
     // FULL is SQLite's default only on a database's first open (better-sqlite3 is built so): set it always
     yield* sql`PRAGMA synchronous = FULL`.pipe(Effect.mapError(mapError))
     // secrets that a row drops are to be gone from the file, not only from the row
@@ -142,8 +164,18 @@ const make = (path: string): Effect.Effect<Shape, StoreError, SqlClient.SqlClien
       whileLocked
     )
     if (!current) yield* transact(migrate(path))
-    return { path, transact, whileLocked, mapError }
+    return { path, transact, whileLocked, mapError, isInside, apart }
   })
+
+/** Without the transaction that the fiber is in. */
+const outside = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.mapInputContext(
+    effect,
+    (context: Context.Context<R>) =>
+      Context.omit(SqlClient.TransactionConnection)(
+        context as Context.Context<R | SqlClient.TransactionConnection>
+      ) as Context.Context<R>
+  )
 
 /** Whether the schema is the one this code knows; fails if it is newer. */
 const isCurrent = (path: string) =>
@@ -193,7 +225,7 @@ const makeImmediate = (sql: SqlClient.SqlClient) => {
 type Connection = Effect.Effect.Success<SqlClient.SqlClient["reserve"]>
 
 const layerOf = (path: string, client: Layer.Layer<SqlClient.SqlClient, StoreError>) =>
-  Layer.effect(Database, make(path)).pipe(Layer.provideMerge(client))
+  Layer.effect(Database, make(path, true)).pipe(Layer.provideMerge(client))
 
 /** Opening may throw inside the driver (a locked WAL switch, a damaged header): a defect there is an answer here. */
 const sqlite = (
@@ -220,3 +252,32 @@ export const layerMemory: Layer.Layer<SqlClient.SqlClient | Database, StoreError
   ":memory:",
   Layer.suspend(() => sqlite(":memory:", { disableWAL: true }))
 )
+
+/**
+ * A SQLite client of the caller's, whose other tables are left alone: ours begin with `sluice_` and are made and migrated here.
+ * On its connection `synchronous` is set to FULL (what `enqueue` has recorded is to survive a power cut) and `secure_delete` to ON (credentials
+ * that a row drops are to be gone); its busy timeout and journal mode stay as they are.
+ *
+ * The client has one connection: a program that waits for sluice inside a transaction of its own would wait for itself, so
+ * calls that write are refused there.
+ */
+export const layerClient: Layer.Layer<SqlClient.SqlClient | Database, StoreError, SqlClient.SqlClient> =
+  Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const given = yield* SqlClient.SqlClient
+      const refuse = (reason: StoreErrorReason, detail: string) =>
+        new StoreError({ reason, path: "of the given SqlClient", detail })
+      const isSqlite = given.onDialectOrElse({ sqlite: () => true, orElse: () => false })
+      if (!isSqlite) return yield* refuse("NotADatabase", "only SQLite can be used so far")
+      // result names that are transformed would not be ours
+      const sql = given.withoutTransforms()
+      const databases = yield* sql<{ name: string; file: string | null }>`PRAGMA database_list`.pipe(
+        Effect.mapError((error) => refuse("Unavailable", error.message))
+      )
+      const file = databases.find(({ name }) => name === "main")?.file
+      return Layer.effect(
+        Database,
+        make(file === undefined || file === null || file === "" ? ":memory:" : file, false)
+      ).pipe(Layer.provideMerge(Layer.succeed(SqlClient.SqlClient, sql)))
+    })
+  )

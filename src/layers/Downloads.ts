@@ -1,26 +1,33 @@
 /**
- * The engine's front: checks requests, speaks to the store and the supervisor. Waiting for downloads is Settling's business.
- *
- * Tricky interleavings: intent (pause, cancel) is committed before the worker is interrupted, so that its ending finds it in
- * the row.
+ * The engine's front: checks requests, records them, and tells of them. Waiting for downloads is Settling's business, what
+ * people want of them Intent's, groups are Groups'.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as path from "node:path"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { type Download, terminal } from "../domain/Download.js"
+import { type Completed, completionOf } from "../domain/Completion.js"
+import type { Download } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
+import { ofChange } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
-import { accept, type Accepted } from "../domain/DownloadRequest.js"
-import { CancelRequested, PauseRequested, Renounced, ResumeRequested } from "../domain/Message.js"
+import { accept, type Accepted, defined, type DownloadRequest } from "../domain/DownloadRequest.js"
+import type { GroupId } from "../domain/Group.js"
+import * as Progress from "../domain/Progress.js"
 import type { StoreError } from "../domain/StoreError.js"
-import { Downloads } from "../services/Downloads.js"
+import { Downloads, type Enqueued, type Shape } from "../services/Downloads.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
-import { type Enqueued, Store } from "../services/Store.js"
+import { type Enqueued as Recorded, Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
+import * as Groups from "./Groups.js"
+import * as Intent from "./Intent.js"
 import * as Publisher from "./Publisher.js"
 import { firstToEnd } from "./Race.js"
 import * as Settling from "./Settling.js"
@@ -33,7 +40,8 @@ const make = Effect.gen(function* () {
   const supervisor = yield* Supervisor
   const life = yield* EngineLife
   const disk = yield* PartFile
-  const { adopt, pollInterval } = yield* EngineOptions
+  const options = yield* EngineOptions
+  const { adopt, pollInterval } = options
   const publisher = Publisher.make(disk)
 
   /** The directory is there and can be written to, and the name asked for is no directory. */
@@ -70,7 +78,7 @@ const make = Effect.gen(function* () {
       })
     )
 
-  const { settleAll } = Settling.make({
+  const { inherit, settleAll } = Settling.make({
     store,
     supervisor,
     life,
@@ -78,80 +86,136 @@ const make = Effect.gen(function* () {
     pollInterval
   })
 
-  const awaitOne = (id: DownloadId): Effect.Effect<Download, StoreError> =>
+  const orFailure = <A, E>(effect: Effect.Effect<A, E>) => firstToEnd(effect, supervisor.failure)
+
+  const settled = (id: DownloadId): Effect.Effect<Download, StoreError> =>
     Effect.suspend(() => {
-      let settled: Download | undefined
+      let row: Download | undefined
       return Effect.map(
-        settleAll([id], (download) => Effect.sync(() => (settled = download))),
-        () => settled!
+        orFailure(settleAll([id], (download) => Effect.sync(() => (row = download)))),
+        () => row!
       )
     })
 
-  const orFailure = <A, E>(effect: Effect.Effect<A, E>) => firstToEnd(effect, supervisor.failure)
+  const awaitOne = (id: DownloadId) => Effect.flatMap(settled(id), completionOf)
 
-  const current = (id: DownloadId) => Effect.zipRight(supervisor.interrupt(id), row(id))
-
-  return Downloads.of({
-    enqueue: Effect.fn("Downloads.enqueue")(function* (request) {
-      const accepted = yield* accept({ ...request, directory: path.resolve(request.directory) })
-      yield* checkDestination(accepted)
-      const [enqueued] = yield* store.enqueue([accepted], { own: !adopt })
-      if (enqueued!.refused !== undefined) return yield* enqueued!.refused
-      yield* supervisor.ring
-      return enqueued!.download
-    }),
-    enqueueAll: Effect.fn("Downloads.enqueueAll")(function* (requests) {
+  /** Checks all of them, in the engine's terms. */
+  const acceptAll = (requests: Iterable<DownloadRequest>) =>
+    Effect.gen(function* () {
       const accepted: Array<Accepted> = []
-      const directories = new Map<string, string>()
+      const directories = new Map<string | undefined, string>()
       for (const request of requests) {
-        const directory = directories.get(request.directory) ?? path.resolve(request.directory)
+        const directory =
+          directories.get(request.directory) ?? path.resolve(request.directory ?? options.directory)
         directories.set(request.directory, directory)
-        accepted.push(yield* accept({ ...request, directory }))
+        accepted.push(
+          yield* accept({
+            ...request,
+            directory,
+            options: { ...options.downloadDefaults, ...defined(request.options ?? {}) }
+          })
+        )
       }
       yield* checkDestinations(accepted)
+      return accepted
+    })
+
+  /** Records them, a portion at a time. */
+  const record = <E>(
+    accepted: ReadonlyArray<Accepted>,
+    store: (portion: ReadonlyArray<Accepted>) => Effect.Effect<ReadonlyArray<Recorded>, E>
+  ) =>
+    Effect.gen(function* () {
       const enqueued: Array<Enqueued> = []
       for (let i = 0; i < accepted.length; i += bulk) {
-        enqueued.push(...(yield* store.enqueue(accepted.slice(i, i + bulk), { own: !adopt })))
+        const portion = yield* store(accepted.slice(i, i + bulk))
+        for (const answer of portion) enqueued.push({ id: answer.download.id, ...answer })
         yield* supervisor.ring
       }
       return enqueued
-    }),
+    })
+
+  const enqueueAll: Shape["enqueueAll"] = Effect.fn("Downloads.enqueueAll")(function* (requests) {
+    return yield* record(yield* acceptAll(requests), (portion) => store.enqueue(portion, { own: !adopt }))
+  })
+
+  const enqueue: Shape["enqueue"] = (request) =>
+    Effect.flatMap(enqueueAll([request]), ([enqueued]) => enqueued!.refused ?? Effect.succeed(enqueued!))
+
+  const enqueueInto = Effect.fn("Group.enqueueAll")(function* (
+    group: GroupId,
+    requests: Iterable<DownloadRequest>
+  ) {
+    return yield* record(yield* acceptAll(requests), (portion) =>
+      store.enqueueInto(group, portion, { own: !adopt })
+    )
+  })
+
+  const awaitAll: Shape["awaitAll"] = (ids, { onProgress } = {}) =>
+    Effect.suspend(() => {
+      const asked = Array.from(ids)
+      const exits = new Map<DownloadId, Exit.Exit<Completed, DownloadError.DownloadError>>()
+      const distinct = new Set(asked)
+      return settleAll(distinct, (download) => {
+        exits.set(
+          download.id,
+          Either.match(completionOf(download), { onLeft: Exit.fail, onRight: Exit.succeed })
+        )
+        return onProgress?.(exits.size, distinct.size) ?? Effect.void
+      }).pipe(
+        orFailure,
+        Effect.map(() => asked.map((id) => exits.get(id)!))
+      )
+    })
+
+  const progress = Stream.suspend(() => {
+    let seen = Progress.nothingSeen
+    const next = Effect.gen(function* () {
+      const at = yield* Clock.currentTimeMillis
+      const idle = seen.progress.size === 0
+      seen = Progress.look(seen, yield* supervisor.active, at)
+      // the last picture of a busy engine is an empty one
+      return idle && seen.progress.size === 0 ? Option.none() : Option.some([...seen.progress.values()])
+    })
+    return Stream.repeatEffectWithSchedule(next, Schedule.spaced(options.progressInterval)).pipe(
+      Stream.filterMap((picture) => picture)
+    )
+  })
+
+  return Downloads.of({
+    enqueue,
+    enqueueAll,
+    download: (request) => Effect.flatMap(enqueue(request), ({ id }) => awaitOne(id)),
+    await: awaitOne,
+    awaitAll,
+    settled,
     settleAll: (ids, onSettled) => orFailure(settleAll(ids, onSettled)),
-    await: (id) => orFailure(awaitOne(id)),
     get: store.get,
+    status: (id) => Effect.map(row(id), ({ status }) => status),
     list: (filter = {}) => store.list(filter),
-    pause: Effect.fn("Downloads.pause")(function* (id) {
-      yield* store.tell(id, PauseRequested())
-      return yield* current(id)
-    }),
-    resume: Effect.fn("Downloads.resume")(function* (id) {
-      yield* store.tell(id, ResumeRequested())
-      yield* store.adopt(id)
-      yield* supervisor.ring
-      return yield* row(id)
-    }),
-    cancel: Effect.fn("Downloads.cancel")(function* (id) {
-      const download = yield* row(id)
-      if (download.part !== null && download.status !== "processing" && !terminal.has(download.status)) {
-        // nobody may take it up while its part is removed, and a crash must not leave a part that no row will ask for
-        const paused = yield* store.tell(id, PauseRequested())
-        if (paused.status === "paused") yield* publisher.discard(yield* store.tell(id, Renounced()))
-      }
-      yield* store.tell(id, CancelRequested())
-      // what is being worked on loses its part with the worker; what ended between the looks above loses it here
-      const ended = yield* current(id)
-      if (ended.status === "cancelled") yield* publisher.discard(ended)
-      return ended
-    }),
+    ...Intent.make({ store, supervisor, row, discard: publisher.discard, enqueue }),
+    group: Groups.make({ store, options, inherit, enqueueInto, orFailure }),
     drained: orFailure(
       Effect.gen(function* () {
+        const bell = yield* Effect.makeLatch(false)
+        if (store.isAlone) yield* store.onCommit(() => void bell.unsafeOpen())
         while (yield* store.anyLeft({ adopt })) {
-          yield* Effect.sleep(pollInterval)
+          yield* store.isAlone ? bell.await : Effect.sleep(pollInterval)
+          yield* bell.close
         }
-      })
+      }).pipe(Effect.scoped)
     ),
-    changes: Stream.fromPubSub(store.changes),
-    active: supervisor.active
+    changes: Stream.map(Stream.fromPubSub(store.changes), ({ after }) => after),
+    events: Stream.mapConcat(Stream.fromPubSub(store.changes), ({ after, before }) =>
+      ofChange(before, after)
+    ),
+    progress,
+    active: supervisor.active,
+    activeCount: Effect.map(supervisor.active, (active) => active.length),
+    activeIds: Effect.map(supervisor.active, (active) => active.map(({ id }) => id)),
+    start: supervisor.start,
+    stop: supervisor.stop,
+    isRunning: supervisor.isRunning
   })
 })
 

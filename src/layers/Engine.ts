@@ -15,14 +15,14 @@ import type { Database } from "./Database.js"
 import * as DownloadsLayer from "./Downloads.js"
 import * as HttpTransport from "./HttpTransport.js"
 import * as SqlStore from "./SqlStore.js"
-import * as SupervisorLayer from "./Supervisor.js"
+import * as EngineSwitch from "./EngineSwitch.js"
 
 export const layer: Layer.Layer<
   Downloads | Supervisor | Store,
   StoreError,
   SqlClient.SqlClient | Database | Wire | PartFile | EngineLife
 > = DownloadsLayer.layer.pipe(
-  Layer.provideMerge(SupervisorLayer.layer),
+  Layer.provideMerge(EngineSwitch.layer),
   Layer.provideMerge(SqlStore.layer),
   Layer.provide(HttpTransport.layer)
 )

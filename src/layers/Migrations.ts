@@ -1,5 +1,7 @@
 /**
- * The schema, one numbered step per change, from the first on. A step that has been released is never edited.
+ * The schema, one numbered step per change, from the first on. A step that has been released is never edited, but for the
+ * names of its tables: they carry a prefix since version 2, as the database may be a user's own, and a new one must not
+ * make a table `downloads` in it, not even for an instant.
  *
  * SQL is kept portable where it costs nothing; what is SQLite's own (partial indexes are not) stands here and in
  * SqlRow alone.
@@ -8,9 +10,26 @@ import * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 
+/** Partial, so that what is finished leaves them. */
+const indexes = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  // one unfinished download per request (PROMISES Q4)
+  yield* sql`CREATE UNIQUE INDEX sluice_downloads_live_request ON sluice_downloads (request_key)
+    WHERE status NOT IN ('completed', 'failed', 'cancelled')`
+  // what a failed download has left behind, for the same request to go on with
+  yield* sql`CREATE INDEX sluice_downloads_left_behind ON sluice_downloads (request_key)
+    WHERE status = 'failed' AND part IS NOT NULL`
+  // admission: highest priority first, then oldest
+  yield* sql`CREATE INDEX sluice_downloads_ready ON sluice_downloads (owner, priority DESC, id) WHERE status = 'pending'`
+  yield* sql`CREATE INDEX sluice_downloads_due ON sluice_downloads (owner, next_attempt_at)
+    WHERE status IN ('retrying', 'waiting')`
+  yield* sql`CREATE INDEX sluice_downloads_owned ON sluice_downloads (owner) WHERE owner IS NOT NULL`
+})
+
+/** Version 1 made these under names without a prefix; a new database gets them under the names they have since. */
 const initial = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  yield* sql`CREATE TABLE downloads (
+  yield* sql`CREATE TABLE sluice_downloads (
     id INTEGER PRIMARY KEY,
     request_key TEXT NOT NULL,
     url TEXT NOT NULL,
@@ -44,16 +63,8 @@ const initial = Effect.gen(function* () {
     updated_at INTEGER NOT NULL,
     finished_at INTEGER
   )`
-  // one unfinished download per request (PROMISES Q4)
-  yield* sql`CREATE UNIQUE INDEX downloads_live_request ON downloads (request_key)
-    WHERE status NOT IN ('completed', 'failed', 'cancelled')`
-  // what a failed download has left behind, for the same request to go on with
-  yield* sql`CREATE INDEX downloads_left_behind ON downloads (request_key) WHERE status = 'failed' AND part IS NOT NULL`
-  // admission: highest priority first, then oldest
-  yield* sql`CREATE INDEX downloads_ready ON downloads (owner, priority DESC, id) WHERE status = 'pending'`
-  yield* sql`CREATE INDEX downloads_due ON downloads (owner, next_attempt_at) WHERE status IN ('retrying', 'waiting')`
-  yield* sql`CREATE INDEX downloads_owned ON downloads (owner) WHERE owner IS NOT NULL`
-  yield* sql`CREATE TABLE attempts (
+  yield* indexes
+  yield* sql`CREATE TABLE sluice_attempts (
     download_id INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
     source TEXT NOT NULL,
@@ -68,10 +79,44 @@ const initial = Effect.gen(function* () {
     PRIMARY KEY (download_id, attempt)
   )`
   // an engine is listed before it owns its first row, so that heirs know whose lock to try
-  yield* sql`CREATE TABLE engines (id TEXT PRIMARY KEY, pid INTEGER, started_at INTEGER NOT NULL)`
+  yield* sql`CREATE TABLE sluice_engines (id TEXT PRIMARY KEY, pid INTEGER, started_at INTEGER NOT NULL)`
 })
 
-const steps = { "1_initial": initial }
+/** Prefixed names (for a database of version 1), what callers attach to a request, and groups. */
+const groups = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const prefixed = yield* sql`SELECT 1 FROM sqlite_master WHERE name = 'sluice_downloads'`
+  if (prefixed.length === 0) {
+    for (const table of ["downloads", "attempts", "engines"]) {
+      yield* sql`ALTER TABLE ${sql(table)} RENAME TO ${sql(`sluice_${table}`)}`
+    }
+    for (const index of ["live_request", "left_behind", "ready", "due", "owned"]) {
+      yield* sql`DROP INDEX ${sql(`downloads_${index}`)}`
+    }
+    yield* indexes
+  }
+  yield* sql`ALTER TABLE sluice_downloads ADD COLUMN meta TEXT`
+  // the counters are kept in the transaction that changes a member: nobody ever counts members
+  yield* sql`CREATE TABLE sluice_groups (
+    id INTEGER PRIMARY KEY,
+    name TEXT UNIQUE,
+    sealed INTEGER NOT NULL,
+    enqueued INTEGER NOT NULL,
+    completed INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+  )`
+  yield* sql`CREATE TABLE sluice_members (
+    download_id INTEGER NOT NULL,
+    group_id INTEGER NOT NULL,
+    PRIMARY KEY (download_id, group_id)
+  ) WITHOUT ROWID`
+  yield* sql`CREATE INDEX sluice_members_group ON sluice_members (group_id)`
+})
+
+const steps = { "1_initial": initial, "2_groups": groups }
 
 /** The version this code knows. */
 export const latest = Object.keys(steps).length

@@ -65,7 +65,7 @@ export const make = ({ discard, life, pollInterval, store, supervisor }: Depende
       const bell = yield* Effect.makeLatch(false)
       /** Something has happened that only a look can tell. */
       let stale = true
-      yield* store.onCommit((changed, fenced) => {
+      yield* store.onCommit(({ changed, fenced, removed }) => {
         for (const row of changed.values()) {
           if (!pending.has(row.id)) continue
           if (isSettled(row.status) && arrived.size < backlog) arrived.set(row.id, row)
@@ -73,10 +73,12 @@ export const make = ({ discard, life, pollInterval, store, supervisor }: Depende
           else continue
           bell.unsafeOpen()
         }
-        for (const id of fenced) {
-          if (!pending.has(id)) continue
-          stale = true
-          bell.unsafeOpen()
+        for (const ids of [fenced, removed]) {
+          for (const id of ids) {
+            if (!pending.has(id)) continue
+            stale = true
+            bell.unsafeOpen()
+          }
         }
       })
 
@@ -119,5 +121,5 @@ export const make = ({ discard, life, pollInterval, store, supervisor }: Depende
       }
     }).pipe(Effect.scoped)
 
-  return { settleAll }
+  return { inherit, settleAll }
 }

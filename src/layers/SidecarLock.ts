@@ -36,6 +36,7 @@ import { basename, dirname, join, resolve } from "node:path"
 import { EngineId } from "../domain/Download.js"
 import { StoreError, type StoreErrorReason } from "../domain/StoreError.js"
 import { EngineLife, type Shape } from "../services/EngineLife.js"
+import { Database } from "./Database.js"
 
 interface Lock {
   readonly path: string
@@ -205,3 +206,8 @@ export const layerAlone: Layer.Layer<EngineLife> = Layer.sync(EngineLife, () => 
   const id = EngineId.make(randomUUID())
   return { id, isAlive: (other) => Effect.sync(() => other === id) }
 })
+
+/** Beside whatever file the database is in; alone, if it is in memory. */
+export const layerBeside: Layer.Layer<EngineLife, StoreError, Database> = Layer.unwrapEffect(
+  Effect.map(Database, ({ path }) => (path === ":memory:" ? layerAlone : layer(path)))
+)

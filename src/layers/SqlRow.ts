@@ -37,6 +37,7 @@ const Row = Schema.Struct({
   headers: json(Schema.Array(Schema.Tuple(Schema.String, Schema.String))),
   options: Schema.parseJson(DownloadOptions),
   priority: Schema.Int,
+  meta: json(Schema.Unknown),
   status: Status,
   desired: Desired,
   owner: nullable(EngineId),
@@ -73,6 +74,7 @@ const changing = [
   "headers",
   "options",
   "priority",
+  "meta",
   "status",
   "desired",
   "owner",
@@ -105,6 +107,7 @@ const encodeChanging = (download: Download): Record<(typeof changing)[number], u
     headers: headers.length === 0 ? null : JSON.stringify(headers),
     options: JSON.stringify(download.options),
     priority: download.priority,
+    meta: jsonOrNull(download.meta),
     status: download.status,
     desired: download.desired,
     owner: download.owner,
@@ -137,11 +140,11 @@ export const encodeUpdate = (download: Download, epoch: number): ReadonlyArray<u
 }
 
 /** Writes rows given by `encodeUpdate`; returns the keys of those that were still under the epoch named. */
-export const updateStatement = `UPDATE downloads SET ${changing.map((column) => `${column} = j.${column}`).join(", ")}
+export const updateStatement = `UPDATE sluice_downloads SET ${changing.map((column) => `${column} = j.${column}`).join(", ")}
 FROM (SELECT ${["id", "was", ...changing].map((column, i) => `json_extract(value, '$[${i}]') AS ${column}`).join(", ")}
       FROM json_each(?)) AS j
-WHERE downloads.id = j.id AND downloads.epoch = j.was
-RETURNING downloads.id`
+WHERE sluice_downloads.id = j.id AND sluice_downloads.epoch = j.was
+RETURNING sluice_downloads.id`
 
 const fixed = ["id", "request_key", "url", "origin", "directory", "output", "created_at"] as const
 
@@ -160,7 +163,7 @@ export const encodeInsert = (download: Download, requestKey: string): ReadonlyAr
   ]
 }
 
-export const insertStatement = `INSERT INTO downloads (${[...fixed, ...changing].join(", ")})
+export const insertStatement = `INSERT INTO sluice_downloads (${[...fixed, ...changing].join(", ")})
 SELECT ${[...fixed, ...changing].map((_, i) => `json_extract(value, '$[${i}]')`).join(", ")} FROM json_each(?)`
 
 /** Decodes a row of `columns`; a row that makes no sense is `Corrupt`. */
@@ -185,6 +188,7 @@ const toDownload = (row: Row): Download => ({
   headers: Redacted.make(row.headers ?? []),
   options: row.options,
   priority: row.priority,
+  meta: row.meta,
   status: row.status,
   desired: row.desired,
   owner: row.owner,

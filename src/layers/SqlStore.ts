@@ -33,9 +33,10 @@ import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
-import { type CommitListener, type Counters, type Shape, Store } from "../services/Store.js"
+import { type CommitListener, type Counters, type Shape, Store, type StoreChange } from "../services/Store.js"
 import { Database } from "./Database.js"
 import { type Failures, StoreBatch } from "./StoreBatch.js"
+import * as StoreGroups from "./StoreGroups.js"
 import * as StoreJobs from "./StoreJobs.js"
 import * as StoreReads from "./StoreReads.js"
 
@@ -76,10 +77,12 @@ const make = Effect.gen(function* () {
     claimed: HashMap.empty(),
     counters: { enqueued: 0, completed: 0, failed: 0, cancelled: 0 }
   })
-  const changes = yield* PubSub.sliding<Download>(4096)
+  const changes = yield* PubSub.sliding<StoreChange>(4096)
   const inbox = yield* Mailbox.make<Job>({ capacity: batchSize })
 
   const listeners = new Set<CommitListener>()
+
+  const groups = StoreGroups.make(sql, database.path)
 
   const commit = (jobs: ReadonlyArray<Job>) =>
     Effect.gen(function* () {
@@ -93,6 +96,7 @@ const make = Effect.gen(function* () {
         )
       )
       yield* batch.flush
+      yield* groups.count(batch)
       return { batch, exits }
     }).pipe(database.transact)
 
@@ -107,8 +111,8 @@ const make = Effect.gen(function* () {
               Effect.gen(function* () {
                 yield* Ref.update(state, (before) => believe(before, batch, engine))
                 for (const job of jobs) job.committed?.()
-                yield* PubSub.publishAll(changes, batch.changed.values())
-                for (const listener of listeners) listener(batch.changed, batch.fenced)
+                yield* PubSub.publishAll(changes, batch.changes())
+                for (const listener of listeners) listener(batch)
                 yield* Effect.forEach(
                   jobs,
                   (job, i) =>
@@ -137,12 +141,22 @@ const make = Effect.gen(function* () {
     })
   ).pipe(Effect.annotateLogs("module", "sluice/Store"), Effect.forkScoped, Effect.interruptible)
 
+  const notInside = Effect.flatMap(database.isInside, (inside) =>
+    inside
+      ? new StoreError({
+          reason: "Refused",
+          path: database.path,
+          detail: "it was asked from inside a transaction of the same client, which holds the only connection"
+        })
+      : Effect.void
+  )
+
   /** Puts a job into the inbox and succeeds with the wait for its answer. */
   const submit = <A>(
     run: (batch: StoreBatch) => Effect.Effect<A, Failures>,
     about: Pick<Job, "id" | "committed"> = {}
   ): Effect.Effect<Effect.Effect<A, StoreError>, StoreError> =>
-    Effect.flatMap(Deferred.make<A, StoreError>(), (done) =>
+    Effect.flatMap(Effect.zipRight(notInside, Deferred.make<A, StoreError>()), (done) =>
       // the job is the only one to complete `done`, with what `run` returned
       Effect.flatMap(
         inbox.offer({ ...about, run, done: done as Deferred.Deferred<unknown, StoreError> }),
@@ -162,7 +176,7 @@ const make = Effect.gen(function* () {
     Effect.flatMap(batch.load(id), (download) => batch.apply(download, message))
 
   const jobs = StoreJobs.make({ sql, engine })
-  const reads = StoreReads.make({ sql, database, engine })
+  const reads = StoreReads.make({ sql, database, engine, group: groups.byId })
 
   let registered = false
   /** For jobs that make this engine an owner: before it owns its first row, it is listed, for its heirs to find. */
@@ -190,6 +204,14 @@ const make = Effect.gen(function* () {
     nextDue: ({ adopt }) => reads.nextDue(adopt),
     anyLeft: ({ adopt }) => reads.anyLeft(adopt),
     otherOwners: reads.otherOwners,
+    openGroup: (name) => ask(() => groups.open(name)),
+    group: reads.group,
+    sealGroup: (id) => ask(groups.seal(id)),
+    enqueueInto: Effect.fn("Store.enqueueInto")((id, requests, { own }) =>
+      Effect.flatten(askAsOwner((batch) => groups.fill(id, batch, jobs.enqueue(requests, own)(batch))))
+    ),
+    strangers: reads.strangers,
+    remove: (id) => ask(jobs.remove(id), { id }),
     disown: (owner) => untilEmpty(ask(jobs.disown(owner))),
     adopt: (id) => askAsOwner(jobs.adopt(id), { id }),
     release: Effect.suspend(() => {
@@ -197,6 +219,7 @@ const make = Effect.gen(function* () {
       registered = false
       return Effect.asVoid(untilEmpty(ask(jobs.disown(engine))))
     }),
+    isAlone: database.path === ":memory:",
     externalVersion: reads.externalVersion,
     onCommit: (listener) =>
       Effect.acquireRelease(

@@ -11,11 +11,13 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { Download, EngineId } from "../domain/Download.js"
+import { type Download, type EngineId, terminal } from "../domain/Download.js"
 import { type DownloadId, fromKey, toKey } from "../domain/DownloadId.js"
+import type { GroupId } from "../domain/Group.js"
 import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { transition } from "../domain/Transition.js"
+import type { StoreChange } from "../services/Store.js"
 import * as SqlRow from "./SqlRow.js"
 
 export type Failures = StoreError | SqlError
@@ -23,7 +25,7 @@ export type Failures = StoreError | SqlError
 /** An ended attempt, as a row of the log (columns of `attemptStatement`). */
 type AttemptRow = ReadonlyArray<unknown>
 
-const attemptStatement = `INSERT OR REPLACE INTO attempts
+const attemptStatement = `INSERT OR REPLACE INTO sluice_attempts
   (download_id, attempt, source, owner, started_at, ended_at, status, from_bytes, to_bytes, failure, next_attempt_at)
   SELECT ${Array.from({ length: 11 }, (_, i) => `json_extract(value, '$[${i}]')`).join(", ")} FROM json_each(?)`
 
@@ -36,8 +38,14 @@ export class StoreBatch {
   private readonly attempts: Array<AttemptRow> = []
   /** Rows changed by this batch, ever. */
   readonly changed = new Map<DownloadId, Download>()
+  /** Those rows as they were when the transaction began; null for rows that it added. */
+  readonly before = new Map<DownloadId, Download | null>()
   /** Rows added. */
   inserted = 0
+  /** Rows that are no more. */
+  readonly removed = new Set<DownloadId>()
+  /** Groups whose counters or seal have changed. */
+  readonly groups = new Set<GroupId>()
   /** Rows that turned out to belong to someone else. */
   readonly fenced = new Set<DownloadId>()
   readonly decode: (row: unknown) => Effect.Effect<Download, StoreError>
@@ -76,7 +84,7 @@ export class StoreBatch {
     condition: string,
     parameters: ReadonlyArray<unknown>
   ): Effect.Effect<ReadonlyArray<Download>, Failures> {
-    return this.sql.unsafe(`SELECT ${SqlRow.columns} FROM downloads ${condition}`, parameters).pipe(
+    return this.sql.unsafe(`SELECT ${SqlRow.columns} FROM sluice_downloads ${condition}`, parameters).pipe(
       Effect.flatMap((rows) => Effect.forEach(rows, this.decode)),
       Effect.map((downloads) =>
         downloads.map((download) => {
@@ -114,9 +122,18 @@ export class StoreBatch {
 
   /** Changes a row by other means than a message (ownership, attached options). */
   put(next: Download): void {
+    if (!this.before.has(next.id)) this.before.set(next.id, this.rows.get(next.id) ?? next)
     this.rows.set(next.id, next)
     this.dirty.add(next.id)
     this.changed.set(next.id, next)
+  }
+
+  /** What a commit of this batch changes. */
+  changes(): ReadonlyArray<StoreChange> {
+    return Array.from(this.changed.values(), (after) => ({
+      before: this.before.get(after.id) ?? null,
+      after
+    }))
   }
 
   /** Adds rows that are new. */
@@ -127,10 +144,36 @@ export class StoreBatch {
     this.inserted += downloads.length
     for (const [download] of downloads) {
       this.remember(download)
+      this.before.set(download.id, null)
       this.changed.set(download.id, download)
     }
     const parameter = JSON.stringify(downloads.map(([download, key]) => SqlRow.encodeInsert(download, key)))
     return Effect.asVoid(this.sql.unsafe(SqlRow.insertStatement, [parameter]))
+  }
+
+  /** Removes a row that has ended, and what is recorded about it; succeeds with the row as it was. */
+  remove(id: DownloadId): Effect.Effect<Download, Failures> {
+    return Effect.gen(this, function* () {
+      const download = yield* this.load(id)
+      if (!terminal.has(download.status)) {
+        return yield* new StoreError({
+          reason: "Refused",
+          path: this.path,
+          detail: `${id} is ${download.status}: only what has ended can be removed`
+        })
+      }
+      yield* this.flush
+      for (const [table, column] of [
+        ["sluice_downloads", "id"],
+        ["sluice_attempts", "download_id"],
+        ["sluice_members", "download_id"]
+      ] as const) {
+        yield* this.sql.unsafe(`DELETE FROM ${table} WHERE ${column} = ?`, [toKey(id)])
+      }
+      this.rows.delete(id)
+      this.removed.add(id)
+      return download
+    })
   }
 
   /** Writes what has changed since the last flush. */

@@ -52,7 +52,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       yield* batch.flush
       const keys = requests.map(hashOf)
       const live = yield* sql.unsafe<{ request_key: string; id: number }>(
-        `SELECT request_key, id FROM downloads
+        `SELECT request_key, id FROM sluice_downloads
          WHERE request_key IN (SELECT value FROM json_each(?)) AND ${notTerminal}`,
         [JSON.stringify(keys)]
       )
@@ -63,7 +63,7 @@ export const make = ({ engine, sql }: Dependencies) => {
         [JSON.stringify(keys)]
       )
       const heirlooms = new Map(leftBehind.map((download) => [hashOf(download), download]))
-      const last = yield* sql<{ last: number | null }>`SELECT max(id) AS last FROM downloads`
+      const last = yield* sql<{ last: number | null }>`SELECT max(id) AS last FROM sluice_downloads`
       let key = last[0]!.last ?? 0
       const fresh: Array<readonly [Download, string]> = []
       const answers: Array<{ readonly id: DownloadId; readonly attached: boolean }> = []
@@ -114,6 +114,7 @@ export const make = ({ engine, sql }: Dependencies) => {
         headers: Redacted.make(request.headers),
         options: { ...request.options, checksum: checksum.right },
         priority: request.priority,
+        meta: request.meta ?? download.meta,
         owner: adopted ? engine : download.owner,
         epoch: adopted ? download.epoch + 1 : download.epoch
       })
@@ -175,17 +176,19 @@ export const make = ({ engine, sql }: Dependencies) => {
       const more = rows.length === moveSize
       if (!more) {
         yield* batch.flush
-        yield* sql`DELETE FROM engines WHERE id = ${owner}`
+        yield* sql`DELETE FROM sluice_engines WHERE id = ${owner}`
       }
       return { cancelled: moved.filter(({ status }) => status === "cancelled"), more } satisfies Disowned
     })
 
   const register = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    yield* sql`INSERT OR IGNORE INTO engines (id, pid, started_at) VALUES (${engine}, ${process.pid}, ${now})`
+    yield* sql`INSERT OR IGNORE INTO sluice_engines (id, pid, started_at) VALUES (${engine}, ${process.pid}, ${now})`
   })
 
-  return { adopt, claim, disown, enqueue, register }
+  const remove = (id: DownloadId) => (batch: StoreBatch) => batch.remove(id)
+
+  return { adopt, claim, disown, enqueue, register, remove }
 }
 
 /** Why no checksum can be added to an unfinished download, if so. */
@@ -217,6 +220,7 @@ const initial = (id: DownloadId, request: Accepted, owner: EngineId | null, now:
   headers: Redacted.make(request.headers),
   options: request.options,
   priority: request.priority,
+  meta: request.meta,
   status: "pending",
   desired: "run",
   owner,

@@ -10,10 +10,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Download, EngineId, Status } from "../domain/Download.js"
 import { type DownloadId, fromKey, toKey } from "../domain/DownloadId.js"
+import type { Group, GroupId } from "../domain/Group.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Filter, Standing } from "../services/Store.js"
 import type { Shape as DatabaseShape } from "./Database.js"
 import * as SqlRow from "./SqlRow.js"
+import { keyOfGroup } from "./StoreGroups.js"
 
 /** The owners whose rows an engine works on, each as a condition that an index serves. */
 export const owners = (
@@ -31,22 +33,25 @@ interface Dependencies {
   readonly sql: SqlClient.SqlClient
   readonly database: DatabaseShape
   readonly engine: EngineId
+  readonly group: (id: GroupId) => Effect.Effect<Group, StoreError | SqlError>
 }
 
-export const make = ({ database, engine, sql }: Dependencies) => {
+export const make = ({ database, engine, group, sql }: Dependencies) => {
   const decode = SqlRow.decode(database.path)
 
   const read = <A>(query: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
     query.pipe(
       Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
       database.whileLocked,
+      database.apart,
       Effect.withTracerEnabled(false)
     )
 
   const select = (tail: string, parameters: ReadonlyArray<unknown>) =>
     read(
-      Effect.flatMap(sql.unsafe(`SELECT ${SqlRow.columns} FROM downloads ${tail}`, parameters), (rows) =>
-        Effect.forEach(rows, decode)
+      Effect.flatMap(
+        sql.unsafe(`SELECT ${SqlRow.columns} FROM sluice_downloads ${tail}`, parameters),
+        (rows) => Effect.forEach(rows, decode)
       )
     )
 
@@ -57,7 +62,7 @@ export const make = ({ database, engine, sql }: Dependencies) => {
     read(
       Effect.map(
         sql.unsafe<{ id: number; status: Status; owner: EngineId | null }>(
-          `SELECT id, status, owner FROM downloads WHERE id IN (SELECT value FROM json_each(?))`,
+          `SELECT id, status, owner FROM sluice_downloads WHERE id IN (SELECT value FROM json_each(?))`,
           [JSON.stringify(ids.map(toKey))]
         ),
         (rows) => rows.map(({ id, owner, status }) => ({ id: fromKey(id), status, owner }))
@@ -65,22 +70,49 @@ export const make = ({ database, engine, sql }: Dependencies) => {
     )
 
   /** The newest, oldest of them first. */
-  const list = ({ limit = 1000, status }: Filter): Effect.Effect<ReadonlyArray<Download>, StoreError> =>
-    Effect.map(
-      status === undefined
-        ? select("ORDER BY id DESC LIMIT ?", [limit])
-        : select("WHERE status IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?", [
-            JSON.stringify(status),
-            limit
-          ]),
-      (rows) => rows.slice().reverse()
+  const list = ({
+    group,
+    limit = 1000,
+    status
+  }: Filter): Effect.Effect<ReadonlyArray<Download>, StoreError> => {
+    const conditions: Array<string> = []
+    const parameters: Array<unknown> = []
+    if (status !== undefined) {
+      conditions.push("status IN (SELECT value FROM json_each(?))")
+      parameters.push(JSON.stringify(status))
+    }
+    if (group !== undefined) {
+      conditions.push("id IN (SELECT download_id FROM sluice_members WHERE group_id = ?)")
+      parameters.push(keyOfGroup(group))
+    }
+    const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`
+    return Effect.map(select(`${where} ORDER BY id DESC LIMIT ?`, [...parameters, limit]), (rows) =>
+      rows.slice().reverse()
+    )
+  }
+
+  const strangers = (
+    group: GroupId,
+    after: DownloadId | undefined,
+    limit: number
+  ): Effect.Effect<ReadonlyArray<Standing>, StoreError> =>
+    read(
+      Effect.map(
+        sql.unsafe<{ id: number; status: Status; owner: EngineId | null }>(
+          `SELECT id, status, owner FROM sluice_members CROSS JOIN sluice_downloads ON id = download_id
+           WHERE group_id = ? AND download_id > ? AND status NOT IN ('completed', 'failed', 'cancelled')
+             AND owner IS NOT ? ORDER BY download_id LIMIT ?`,
+          [keyOfGroup(group), after === undefined ? -1 : toKey(after), engine, limit]
+        ),
+        (rows) => rows.map(({ id, owner, status }) => ({ id: fromKey(id), status, owner }))
+      )
     )
 
   const nextDue = (adopt: boolean): Effect.Effect<Option.Option<number>, StoreError> =>
     read(
       Effect.forEach(owners(engine, adopt), ([owner, parameters]) =>
         sql.unsafe<{ at: number | null }>(
-          `SELECT min(next_attempt_at) AS at FROM downloads WHERE status IN ('retrying', 'waiting') AND ${owner}`,
+          `SELECT min(next_attempt_at) AS at FROM sluice_downloads WHERE status IN ('retrying', 'waiting') AND ${owner}`,
           parameters
         )
       )
@@ -96,9 +128,9 @@ export const make = ({ database, engine, sql }: Dependencies) => {
       Effect.exists(owners(engine, adopt), ([owner, parameters]) =>
         Effect.map(
           sql.unsafe<{ left: number }>(
-            `SELECT EXISTS (SELECT 1 FROM downloads WHERE status = 'pending' AND ${owner})
-                 OR EXISTS (SELECT 1 FROM downloads WHERE status IN ('retrying', 'waiting') AND ${owner})
-                 OR EXISTS (SELECT 1 FROM downloads WHERE status = 'processing' AND owner = ?) AS left`,
+            `SELECT EXISTS (SELECT 1 FROM sluice_downloads WHERE status = 'pending' AND ${owner})
+                 OR EXISTS (SELECT 1 FROM sluice_downloads WHERE status IN ('retrying', 'waiting') AND ${owner})
+                 OR EXISTS (SELECT 1 FROM sluice_downloads WHERE status = 'processing' AND owner = ?) AS left`,
             [...parameters, ...parameters, engine]
           ),
           (rows) => rows[0]!.left === 1
@@ -107,7 +139,7 @@ export const make = ({ database, engine, sql }: Dependencies) => {
     )
 
   const otherOwners: Effect.Effect<ReadonlyArray<EngineId>, StoreError> = read(
-    Effect.map(sql<{ id: EngineId }>`SELECT id FROM engines WHERE id <> ${engine}`, (rows) =>
+    Effect.map(sql<{ id: EngineId }>`SELECT id FROM sluice_engines WHERE id <> ${engine}`, (rows) =>
       rows.map((row) => row.id)
     )
   )
@@ -116,5 +148,15 @@ export const make = ({ database, engine, sql }: Dependencies) => {
     Effect.map(sql<{ data_version: number }>`PRAGMA data_version`, (rows) => rows[0]!.data_version)
   )
 
-  return { anyLeft, externalVersion, get, list, nextDue, otherOwners, standings }
+  return {
+    anyLeft,
+    externalVersion,
+    get,
+    list,
+    nextDue,
+    otherOwners,
+    standings,
+    strangers,
+    group: (id: GroupId) => read(group(id))
+  }
 }

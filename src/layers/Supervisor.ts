@@ -11,8 +11,9 @@
  * so the worker's ending finds it in the row. A defect in a worker is its download's failure; a failure of the store is the
  * engine's.
  *
- * Stopping: feeder and dispatcher first, then all workers at once within a bound (what is left then is named), then every
- * row is given up. The fibers live in a scope of their own, so that a worker that does not end can't hold up the rest.
+ * Stopping: feeder and dispatcher first, then all workers at once within a bound (what is left then is named); what was
+ * claimed and never started is put back. The workers live in a scope of their own, so that one that does not end can't hold
+ * up the rest. When this happens, and what outlives it, is the business of EngineSwitch.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -23,31 +24,47 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberMap from "effect/FiberMap"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { Download } from "../domain/Download.js"
 import type { DownloadId } from "../domain/DownloadId.js"
+import { Released } from "../domain/Message.js"
 import type { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
 import { Store } from "../services/Store.js"
-import { Supervisor } from "../services/Supervisor.js"
 import { type Gauge, Transport } from "../services/Transport.js"
 import * as Worker from "./Worker.js"
 
 /** A claimed download: queued or running. */
-interface Claim {
+export interface Claim {
   readonly gauge: Gauge
+  /** Interrupts its fiber, if it has one yet. */
+  readonly interrupt: Effect.Effect<void>
   readonly ended: Deferred.Deferred<void>
   /** The end of an earlier claim of the same row, whose fiber has sent its last message and is still letting go. */
   readonly before: Effect.Effect<void>
   halted: boolean
   /** Whether it still holds its permit. */
   permitted: boolean
+  started: boolean
+}
+
+/** What outlives one run of the engine. */
+export interface Shared {
+  readonly claims: Map<DownloadId, Claim>
+  readonly doorbell: Queue.Queue<void>
+  /** Fails when the engine can't go on. */
+  failure: Deferred.Deferred<never, StoreError>
+}
+
+/** An engine at work. */
+export interface Run {
+  /** Stops within its bound, and succeeds with what has not stopped by then. */
+  readonly stop: Effect.Effect<ReadonlyArray<DownloadId>>
 }
 
 /**
@@ -62,7 +79,8 @@ const maxSleep = 60_000
 /** How often a queue runner looks for rows of engines that died meanwhile, in milliseconds. */
 const sweepInterval = 2000
 
-const make = Effect.gen(function* () {
+/** Begins to work. Not to be interrupted. */
+export const make = Effect.fnUntraced(function* (shared: Shared) {
   const store = yield* Store
   const disk = yield* PartFile
   const transport = yield* Transport
@@ -73,9 +91,8 @@ const make = Effect.gen(function* () {
 
   const permits = yield* Effect.makeSemaphore(concurrency)
   const queue = yield* Queue.bounded<Download>(concurrency)
-  const doorbell = yield* Queue.sliding<void>(1)
-  const failure = yield* Deferred.make<never, StoreError>()
-  const claims = new Map<DownloadId, Claim>()
+  const { claims, doorbell } = shared
+  const hands = yield* Scope.make()
   /** Claims that hold a permit. */
   let transferring = 0
   const scope = yield* Scope.make()
@@ -94,7 +111,7 @@ const make = Effect.gen(function* () {
   }).pipe(Effect.uninterruptible)
 
   const stopEngine = (cause: Cause.Cause<StoreError>) =>
-    Cause.isInterruptedOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(failure, cause))
+    Cause.isInterruptedOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(shared.failure, cause))
 
   const releasePermit = (claim: Claim) =>
     Effect.suspend(() => {
@@ -128,9 +145,15 @@ const make = Effect.gen(function* () {
   const dispatch = Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(Queue.take(queue)), (download) => {
       const claim = claims.get(download.id)
-      return claim === undefined
-        ? Effect.void
-        : Effect.zipRight(claim.before, FiberMap.run(fibers, download.id, run(download, claim)))
+      if (claim === undefined) return Effect.void
+      return Effect.zipRight(
+        // an earlier run's worker may never end
+        restore(claim.before),
+        Effect.suspend(() => {
+          claim.started = true
+          return FiberMap.run(fibers, download.id, run(download, claim))
+        })
+      )
     })
   ).pipe(Effect.forever)
 
@@ -139,10 +162,12 @@ const make = Effect.gen(function* () {
       const earlier = claims.get(id)
       claims.set(id, {
         gauge: { received: checkpoint, total: total ?? undefined, state: "connecting" },
+        interrupt: FiberMap.remove(fibers, id),
         ended: Deferred.unsafeMake<void>(FiberId.none),
         before: earlier === undefined ? Effect.void : Deferred.await(earlier.ended),
         halted: false,
-        permitted: true
+        permitted: true,
+        started: false
       })
       transferring++
     }
@@ -172,7 +197,7 @@ const make = Effect.gen(function* () {
     const wakes: Array<Effect.Effect<void, StoreError>> = [Queue.take(doorbell)]
     // not for long at once: the clock may be set while we sleep
     if (Option.isSome(due)) wakes.push(Effect.sleep(Math.min(Math.max(0, due.value - now), maxSleep)))
-    if (adopt) {
+    if (adopt && !store.isAlone) {
       const version = yield* store.externalVersion
       const changed = Effect.zipRight(Effect.sleep(pollInterval), store.externalVersion)
       wakes.push(Effect.asVoid(Effect.repeat(changed, { while: (current) => current === version })))
@@ -188,49 +213,39 @@ const make = Effect.gen(function* () {
 
   yield* sweep
 
-  yield* Effect.addFinalizer(() =>
-    Effect.gen(function* () {
-      // The fiber that closes a layer may itself be interrupted, so it can't race anything here: two fibers of their own
-      // do, and the first to end ends the wait.
-      const stopped = yield* Deferred.make<boolean>()
-      yield* Effect.forkDaemon(
-        Effect.zipRight(Scope.close(scope, Exit.void), Deferred.succeed(stopped, true))
-      )
-      const bound = yield* Effect.sleep(Duration.millis(shutdownTimeout)).pipe(
-        Effect.zipRight(Deferred.succeed(stopped, false)),
-        Effect.interruptible,
-        Effect.forkDaemon
-      )
-      if (!(yield* Deferred.await(stopped))) {
-        yield* Effect.logError(`did not stop within ${shutdownTimeout} ms: ${[...claims.keys()].join(", ")}`)
-      }
-      yield* Fiber.interrupt(bound)
-      // claimed and never started: whoever waits for their end has it
-      for (const { ended } of claims.values()) yield* Deferred.succeed(ended, undefined)
-      yield* Effect.catchAll(store.release, (error) => Effect.logWarning(error.message))
-    })
-  )
-  for (const fiber of adopt ? [dispatch, feeder, sweeper] : [dispatch, feeder]) {
+  for (const fiber of adopt && !store.isAlone ? [dispatch, feeder, sweeper] : [dispatch, feeder]) {
     yield* Effect.annotateLogs(fiber, "module", "sluice/Supervisor").pipe(
-      Effect.forkScoped,
+      Effect.forkIn(hands),
       Effect.interruptible
     )
   }
 
-  return Supervisor.of({
-    ring: Effect.asVoid(ring),
-    interrupt: (id) =>
-      Effect.suspend(() => {
-        const claim = claims.get(id)
-        if (claim === undefined) return Effect.void
-        claim.halted = true
-        return Effect.zipRight(FiberMap.remove(fibers, id), Deferred.await(claim.ended))
-      }),
-    active: Effect.sync(() => [...claims].map(([id, { gauge }]) => ({ id, gauge }))),
-    failure: Deferred.await(failure)
+  const stop = Effect.gen(function* () {
+    yield* Scope.close(hands, Exit.void)
+    // The fiber that closes a layer may itself be interrupted, so it can't race anything here: two fibers of their own
+    // do, and the first to end ends the wait.
+    const stopped = yield* Deferred.make<boolean>()
+    yield* Effect.forkDaemon(Effect.zipRight(Scope.close(scope, Exit.void), Deferred.succeed(stopped, true)))
+    const bound = yield* Effect.sleep(Duration.millis(shutdownTimeout)).pipe(
+      Effect.zipRight(Deferred.succeed(stopped, false)),
+      Effect.interruptible,
+      Effect.forkDaemon
+    )
+    yield* Deferred.await(stopped)
+    yield* Fiber.interrupt(bound)
+    const left: Array<DownloadId> = []
+    for (const [id, claim] of claims) {
+      if (claim.started) {
+        left.push(id)
+        continue
+      }
+      // claimed and never started: it is put back, and whoever waits for its end has it
+      yield* Effect.ignore(store.tell(id, Released()))
+      claims.delete(id)
+      yield* Deferred.succeed(claim.ended, undefined)
+    }
+    return left
   })
-})
 
-/** Starts working at once. */
-export const layer: Layer.Layer<Supervisor, StoreError, Store | PartFile | Transport | EngineLife> =
-  Layer.scoped(Supervisor, make)
+  return { stop } satisfies Run
+})

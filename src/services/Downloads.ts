@@ -1,25 +1,82 @@
 /**
- * What programs use: enqueue, await, look, pause, resume, cancel.
+ * What programs use: enqueue, await, look, pause, resume, cancel, retry, remove, follow, group, start and stop.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
-import type { Download } from "../domain/Download.js"
+import type { Completed } from "../domain/Completion.js"
+import type { Download, Status } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
+import type { DownloadEvent } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
-import type { DownloadRequest } from "../domain/DownloadRequest.js"
-import type { StoreError } from "../domain/StoreError.js"
-import type { Enqueued, Filter } from "./Store.js"
+import type { DownloadRequest, Header } from "../domain/DownloadRequest.js"
+import type { GroupId, GroupProgress, GroupSealed } from "../domain/Group.js"
+import type { Progress } from "../domain/Progress.js"
+import type { StopTimeout, StoreError } from "../domain/StoreError.js"
+import type { Filter } from "./Store.js"
 import type { Active } from "./Supervisor.js"
+
+/** What became of a request. */
+export interface Enqueued {
+  readonly id: DownloadId
+  /** The same request was unfinished already, and this is that download. */
+  readonly attached: boolean
+  /** The row as it was recorded. */
+  readonly download: Download
+  /** Why the request changed nothing: the unfinished download has another checksum. */
+  readonly refused?: DownloadError | undefined
+}
+
+/** @see {@link Shape.awaitAll} */
+export interface AwaitAllOptions<E = never> {
+  /** Called after each that has settled, one at a time, in the order in which they settle. */
+  readonly onProgress?: ((done: number, of: number) => Effect.Effect<void, E>) | undefined
+}
+
+/** @see {@link Shape.retry} */
+export interface RetryOptions {
+  /** Replace the headers of the request, which a terminal row has dropped. @default none */
+  readonly headers?: ReadonlyArray<Header> | undefined
+}
+
+/**
+ * Downloads that belong together. Open until it is sealed; its counters only grow, live in the database and count what any
+ * engine does. Removing a download does not lower them.
+ */
+export interface Group {
+  readonly id: GroupId
+  /** By which it is found again, also after a restart; null for none. */
+  readonly name: string | null
+  /** As `Downloads.enqueue`, and the download is a member when this returns; one that is a member already counts once. */
+  readonly enqueue: (
+    request: DownloadRequest
+  ) => Effect.Effect<Enqueued, DownloadError | StoreError | GroupSealed>
+  /** As `Downloads.enqueueAll`. */
+  readonly enqueueAll: (
+    requests: Iterable<DownloadRequest>
+  ) => Effect.Effect<ReadonlyArray<Enqueued>, DownloadError | StoreError | GroupSealed>
+  /** Says that this is all. From now on there is a percentage. Sealing twice does nothing. */
+  readonly seal: Effect.Effect<GroupProgress, StoreError>
+  readonly progress: Effect.Effect<GroupProgress, StoreError>
+  /** The progress now and after changes, at most every `progressInterval` ms; ends after the one that is `done`. */
+  readonly changes: Stream.Stream<GroupProgress, StoreError>
+  /**
+   * Waits until the group is sealed and all members have ended. Members whose engine has died are taken over. A member that is
+   * paused has not ended.
+   */
+  readonly await: Effect.Effect<GroupProgress, StoreError>
+}
 
 /** @see {@link Downloads} */
 export interface Shape {
   /**
    * Checks the request and its directory, and records it. When this has returned, the download survives a crash at any
-   * later instant. The same request again, while the first is unfinished, attaches to it; with another checksum it fails.
+   * later instant. The same request again (same URL, directory and name), while the first is unfinished, attaches to it: its
+   * headers, options, priority and (if given) meta replace the earlier ones; another checksum is refused. Works also while the engine is stopped.
    */
-  readonly enqueue: (request: DownloadRequest) => Effect.Effect<Download, DownloadError | StoreError>
+  readonly enqueue: (request: DownloadRequest) => Effect.Effect<Enqueued, DownloadError | StoreError>
   /**
    * The same for many at once, far cheaper than one by one. All requests are checked first: where one is wrong, it fails with
    * what is wrong with the first of those, and nothing is recorded. They are recorded in order, a few hundred in one
@@ -28,6 +85,23 @@ export interface Shape {
   readonly enqueueAll: (
     requests: Iterable<DownloadRequest>
   ) => Effect.Effect<ReadonlyArray<Enqueued>, DownloadError | StoreError>
+  /** Enqueues and awaits. Interrupting it stops the waiting, not the download: that is what `cancel` is for. */
+  readonly download: (request: DownloadRequest) => Effect.Effect<Completed, DownloadError | StoreError>
+  /**
+   * Waits for the end of a download: the file, or a failure that says why there is none (reason `Cancelled` or `Paused`, if
+   * somebody did that). A download that another live engine owns is followed, and taken over when that engine dies.
+   */
+  readonly await: (id: DownloadId) => Effect.Effect<Completed, DownloadError | StoreError>
+  /**
+   * Waits for all of them: results and errors as values, in the order asked for. Costs no fiber per download, so a hundred
+   * thousand can be awaited; what it holds in memory is the results.
+   */
+  readonly awaitAll: <E = never>(
+    ids: Iterable<DownloadId>,
+    options?: AwaitAllOptions<E>
+  ) => Effect.Effect<ReadonlyArray<Exit.Exit<Completed, DownloadError>>, StoreError | E>
+  /** As `await`, but succeeds with the row as it is then, whatever its status; inspect `status`. */
+  readonly settled: (id: DownloadId) => Effect.Effect<Download, StoreError>
   /**
    * Waits until all of them are terminal or paused; each is handed to `onSettled` as it is then, once, in the order in which
    * they get there. Costs no fiber and no memory per download beyond its id.
@@ -36,12 +110,10 @@ export interface Shape {
     ids: Iterable<DownloadId>,
     onSettled: (download: Download) => Effect.Effect<void, E>
   ) => Effect.Effect<void, StoreError | E>
-  /**
-   * Waits until the download is terminal (or paused) and succeeds with it as it is then; inspect `status`. A download that another live
-   * engine owns is followed, and taken over when that engine dies.
-   */
-  readonly await: (id: DownloadId) => Effect.Effect<Download, StoreError>
   readonly get: (id: DownloadId) => Effect.Effect<Option.Option<Download>, StoreError>
+  /** How it stands; fails with `NotFound` if there is no such download. */
+  readonly status: (id: DownloadId) => Effect.Effect<Status, StoreError>
+  /** The newest, oldest of them first. */
   readonly list: (filter?: Filter) => Effect.Effect<ReadonlyArray<Download>, StoreError>
   /** Stops working on it and keeps its part file; when this returns, nothing of it runs any more. */
   readonly pause: (id: DownloadId) => Effect.Effect<Download, StoreError>
@@ -49,13 +121,46 @@ export interface Shape {
   readonly resume: (id: DownloadId) => Effect.Effect<Download, StoreError>
   /** Ends it for good and removes its part file; when this returns, nothing of it runs any more. */
   readonly cancel: (id: DownloadId) => Effect.Effect<Download, StoreError>
-  /** Waits until nothing is left that this engine would work on. */
+  /**
+   * One more try. What is terminal stays so: a failed or cancelled download's request is enqueued anew, under a new id, goes on
+   * with the part that the failed one left behind, and is a member of no group. An unfinished one goes on at once.
+   * A completed one is refused: enqueue its URL again to fetch it anew.
+   */
+  readonly retry: (
+    id: DownloadId,
+    options?: RetryOptions
+  ) => Effect.Effect<Enqueued, DownloadError | StoreError>
+  /**
+   * Forgets a download and its attempts; one that is unfinished is cancelled first. What it has finished stays on disk, the
+   * part of a failed one goes.
+   */
+  readonly remove: (id: DownloadId) => Effect.Effect<void, StoreError>
+  /** The group of this name, made if there is none; without a name, always a new one. */
+  readonly group: (name?: string) => Effect.Effect<Group, StoreError>
+  /** Waits until nothing is left that this engine would work on (what is paused does not count). */
   readonly drained: Effect.Effect<void, StoreError>
   /** Rows as they are committed by this process. Slow readers lose the oldest. */
   readonly changes: Stream.Stream<Download>
-  /** What is being worked on right now. */
+  /**
+   * What happens to downloads, as this process commits it, from the moment the stream runs. Slow readers lose the oldest: who
+   * must not miss an ending awaits it.
+   */
+  readonly events: Stream.Stream<DownloadEvent>
+  /** Who is being worked on and how fast, at most every `progressInterval` ms; nothing while there is nothing new. */
+  readonly progress: Stream.Stream<ReadonlyArray<Progress>>
+  /** What is being worked on right now, in order of start. */
   readonly active: Effect.Effect<ReadonlyArray<Active>>
+  readonly activeCount: Effect.Effect<number>
+  readonly activeIds: Effect.Effect<ReadonlyArray<DownloadId>>
+  /** Begins to work; nothing if it works already. After a failure of the store it begins anew. */
+  readonly start: Effect.Effect<void, StoreError>
+  /**
+   * Stops all work within `shutdownTimeout`: checkpoints are made, parts are kept, downloads stay this engine's and wait for
+   * `start`; those who await them go on waiting. Fails with the names of what did not let go in time. Nothing if it is stopped.
+   */
+  readonly stop: Effect.Effect<void, StopTimeout>
+  readonly isRunning: Effect.Effect<boolean>
 }
 
-/** The download engine. Layer: `layer` of layers/Downloads. */
+/** The download engine. Layers: `layer`, `layerConfig`, `layerMemory`, `layerClient`; `sluice/testing`. */
 export class Downloads extends Context.Tag("sluice/Downloads")<Downloads, Shape>() {}

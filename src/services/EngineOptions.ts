@@ -7,11 +7,22 @@ import type { RetryPolicy } from "../domain/RetryPolicy.js"
 import * as RetryPolicies from "../domain/RetryPolicy.js"
 
 export interface EngineOptionsShape {
-  /** Downloads at once. @default 3 */
+  /**
+   * Downloads at once. More keep a fast line busy with small files; each costs a connection, a descriptor and up to 4 MiB
+   * of buffers while its disk is slower than its server. @default 3
+   */
   readonly concurrency: number
-  /** Take up unowned downloads too (a queue runner), or only this engine's own. @default false */
+  /**
+   * Take up downloads that no living engine owns (a queue that goes on by itself after a crash), or only those asked for
+   * here. Where several processes share a database, those that adopt share the work. @default false (`layer` of the library: true)
+   */
   readonly adopt: boolean
-  /** Bytes on disk are synced and recorded this often, in milliseconds, while they change. @default 500 */
+  /** Start working as soon as the layer is built; otherwise with `Downloads.start`. @default true */
+  readonly autoStart: boolean
+  /**
+   * Bytes on disk are synced and recorded this often, in milliseconds, while they change. Less is fetched again after a
+   * crash if it is shorter; each time costs an fdatasync and a row. @default 500
+   */
   readonly checkpointInterval: number
   /**
    * Commits are followed by a pause of so many milliseconds, in which further changes gather, to be committed together: many
@@ -19,21 +30,37 @@ export interface EngineOptionsShape {
    * clock. @default 0; the live engine uses 2
    */
   readonly commitInterval: number
-  /** How often other processes' changes are looked for while something depends on them, in milliseconds. @default 200 */
+  /** `Downloads.progress` and a group's progress speak at most this often, in milliseconds. @default 500 */
+  readonly progressInterval: number
+  /**
+   * How often other processes' changes are looked for while something depends on them, in milliseconds. A look costs some
+   * microseconds. @default 200
+   */
   readonly pollInterval: number
   /** The bound on a graceful stop, in milliseconds; what is left then is named. @default 10000 */
   readonly shutdownTimeout: number
-  /** @default exponential by the download's own options */
+  /** Where files go whose request names no directory; relative to the process's. @default the process's own */
+  readonly directory: string
+  /** What requests leave open of `DownloadRequest.options`. @default none: the defaults of DownloadOptions */
+  readonly downloadDefaults: Partial<DownloadOptions>
+  /**
+   * Which failed tries are followed by another, and when: a Schedule, replayed from the recorded failures, so that it goes on
+   * where it was after a restart. @default exponential by the download's own options
+   */
   readonly retryPolicy: (options: DownloadOptions) => RetryPolicy
 }
 
 export const defaults: EngineOptionsShape = {
   concurrency: 3,
   adopt: false,
+  autoStart: true,
   checkpointInterval: 500,
   commitInterval: 0,
+  progressInterval: 500,
   pollInterval: 200,
   shutdownTimeout: 10_000,
+  directory: ".",
+  downloadDefaults: {},
   retryPolicy: RetryPolicies.fromOptions
 }
 

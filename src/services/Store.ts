@@ -15,6 +15,7 @@ import type { Download, EngineId, Status } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { Accepted } from "../domain/DownloadRequest.js"
+import type { Group, GroupId, GroupSealed } from "../domain/Group.js"
 import type { Message } from "../domain/Message.js"
 import type { StoreError } from "../domain/StoreError.js"
 
@@ -26,11 +27,19 @@ export interface Enqueued {
   readonly refused?: DownloadError | undefined
 }
 
+/** A row as a commit found it (null: it made the row) and as it left it. */
+export interface StoreChange {
+  readonly before: Download | null
+  readonly after: Download
+}
+
 /** Which downloads to list; newest last. */
 export interface Filter {
   readonly status?: ReadonlyArray<Status> | undefined
   /** @default 1000 */
   readonly limit?: number | undefined
+  /** Only members of this group. */
+  readonly group?: GroupId | undefined
 }
 
 /** As much of a row as tells who is to do what about it. */
@@ -41,10 +50,18 @@ export interface Standing {
 }
 
 /** @see {@link Shape.onCommit} */
-export type CommitListener = (
-  changed: ReadonlyMap<DownloadId, Download>,
-  fenced: ReadonlySet<DownloadId>
-) => void
+export interface Commit {
+  /** Rows as they are now. */
+  readonly changed: ReadonlyMap<DownloadId, Download>
+  /** Rows that turned out to be another engine's. */
+  readonly fenced: ReadonlySet<DownloadId>
+  /** Rows that are no more. */
+  readonly removed: ReadonlySet<DownloadId>
+  /** Groups whose counters or seal have changed. */
+  readonly groups: ReadonlySet<GroupId>
+}
+
+export type CommitListener = (commit: Commit) => void
 
 /** Totals of this engine since it started; they only grow. */
 export interface Counters {
@@ -98,17 +115,37 @@ export interface Shape {
   readonly disown: (owner: EngineId) => Effect.Effect<ReadonlyArray<Download>, StoreError>
   /** Makes this engine the owner of an unowned, unfinished row; false if it has an owner or is finished. */
   readonly adopt: (id: DownloadId) => Effect.Effect<boolean, StoreError>
+  /** Removes a row that has ended, with its attempts and memberships; succeeds with it as it was. */
+  readonly remove: (id: DownloadId) => Effect.Effect<Download, StoreError>
+  /** The group of this name, made if there is none; null makes a group without a name. */
+  readonly openGroup: (name: string | null) => Effect.Effect<Group, StoreError>
+  readonly group: (id: GroupId) => Effect.Effect<Group, StoreError>
+  readonly sealGroup: (id: GroupId) => Effect.Effect<Group, StoreError>
+  /** As `enqueue`, and the downloads are members of the group when it returns. */
+  readonly enqueueInto: (
+    group: GroupId,
+    requests: ReadonlyArray<Accepted>,
+    options: { readonly own: boolean }
+  ) => Effect.Effect<ReadonlyArray<Enqueued>, StoreError | GroupSealed>
+  /** Unfinished members of the group that are not this engine's, by age, `limit` at most, after `after`. */
+  readonly strangers: (
+    group: GroupId,
+    after: DownloadId | undefined,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<Standing>, StoreError>
   /** Gives up every row this engine owns, and commits what is in the inbox. */
   readonly release: Effect.Effect<void, StoreError>
+  /** No other process can see the database. */
+  readonly isAlone: boolean
   /** A number that changes when another process has committed something. */
   readonly externalVersion: Effect.Effect<number, StoreError>
   /**
-   * Calls `listener` after each commit of this process, before anyone is answered, with the rows that were changed and the
-   * ids of those that turned out to be another engine's; until the scope closes. It must not throw, nor take long.
+   * Calls `listener` after each commit of this process, before anyone is answered, until the scope closes. It must not
+   * throw, nor take long.
    */
   readonly onCommit: (listener: CommitListener) => Effect.Effect<void, never, Scope.Scope>
-  /** Rows as committed by this process, one entry per row and commit. Slow readers lose the oldest. */
-  readonly changes: PubSub.PubSub<Download>
+  /** Rows as committed by this process, before and after, one entry per row and commit. Slow readers lose the oldest. */
+  readonly changes: PubSub.PubSub<StoreChange>
   readonly counters: Effect.Effect<Counters>
 }
 

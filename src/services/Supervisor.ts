@@ -4,7 +4,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { DownloadId } from "../domain/DownloadId.js"
-import type { StoreError } from "../domain/StoreError.js"
+import type { StopTimeout, StoreError } from "../domain/StoreError.js"
 import type { Gauge } from "./Transport.js"
 
 /** A download that is being worked on right now. */
@@ -23,6 +23,16 @@ export interface Shape {
   readonly active: Effect.Effect<ReadonlyArray<Active>>
   /** Fails when the engine can't go on (the store is broken); never succeeds. */
   readonly failure: Effect.Effect<never, StoreError>
+  /** Begins to work; nothing if it works already. After a failure it begins anew. */
+  readonly start: Effect.Effect<void, StoreError>
+  /**
+   * Interrupts all work and waits until it has let go, within the bound of the options; checkpoints are made, parts are kept,
+   * rows stay this engine's. Nothing if it is stopped already.
+   */
+  readonly stop: Effect.Effect<void, StopTimeout>
+  readonly isRunning: Effect.Effect<boolean>
 }
+
+/** Layer: EngineSwitch, over the fibers of Supervisor. */
 
 export class Supervisor extends Context.Tag("sluice/Supervisor")<Supervisor, Shape>() {}

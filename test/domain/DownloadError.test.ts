@@ -49,6 +49,8 @@ describe("DownloadError", () => {
         "ChecksumContradiction",
         "DestinationUnusable",
         "DestinationExists",
+        "Cancelled",
+        "Paused",
         "GaveUp",
         "CrashedTooOften",
         "Defect"

@@ -25,6 +25,7 @@ describe("DownloadRequest.accept", () => {
     expect(accepted({})).toEqual({
       url: "http://host/a.bin",
       directory: "/downloads",
+      meta: null,
       output: null,
       headers: [],
       priority: 0,

@@ -29,17 +29,17 @@ const enqueue = (options: DownloadRequest["options"] = {}, more: Partial<Downloa
     downloads.enqueue({ url: "http://h/f.bin", directory: "/d", options, ...more })
   )
 
-const settle = (download: Download) =>
+const settle = (download: Pick<Download, "id">) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
-    const fiber = yield* Effect.fork(downloads.await(download.id))
+    const fiber = yield* Effect.fork(downloads.settled(download.id))
     yield* TestClock.adjust("1 day")
     return yield* Fiber.join(fiber)
   })
 
 const run = (options: DownloadRequest["options"] = {}) => Effect.flatMap(enqueue(options), settle)
 
-const reaches = (download: Download, status: Download["status"]) =>
+const reaches = (download: Pick<Download, "id">, status: Download["status"]) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
     const store = yield* Store
@@ -178,7 +178,7 @@ describe("a checksum", () => {
     beforeReads(
       Effect.sync(() => {
         reads++
-        files.set("/d/f.bin", { ino: 99, data: bytes(1) })
+        files.set("/d/f.bin", { ino: 99, data: bytes(1), mtime: "0" })
       })
     )
     return Effect.gen(function* () {
@@ -236,7 +236,7 @@ describe("asking again with a checksum", () => {
     return Effect.gen(function* () {
       const first = yield* enqueue({ checksum: wrong, maxRetries: 3 })
       const again = yield* enqueue({ maxRetries: 0 })
-      expect(again).toMatchObject({ id: first.id, options: { checksum: wrong, maxRetries: 0 } })
+      expect(again).toMatchObject({ id: first.id, download: { options: { checksum: wrong, maxRetries: 0 } } })
       expect(yield* settle(first)).toMatchObject({ failure: { reason: "ChecksumMismatch" }, attempt: 1 })
     }).pipe(Effect.provide(engine))
   })
@@ -265,7 +265,8 @@ describe("asking again with a checksum", () => {
         output: null,
         headers: [],
         priority: 0,
-        options: { ...defaultOptions, checksum }
+        options: { ...defaultOptions, checksum },
+        meta: null
       })
       const answers = yield* store.enqueue(
         [request("a", right), request("a", wrong), request("b", wrong), request("a", null)],

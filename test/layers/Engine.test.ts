@@ -24,10 +24,10 @@ const enqueue = (more: Partial<DownloadRequest> = {}) =>
   )
 
 /** Lets time pass until the download has settled. */
-const settle = (download: Download) =>
+const settle = (download: Pick<Download, "id">) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
-    const fiber = yield* Effect.fork(downloads.await(download.id))
+    const fiber = yield* Effect.fork(downloads.settled(download.id))
     yield* TestClock.adjust("1 day")
     return yield* Fiber.join(fiber)
   })
@@ -35,7 +35,7 @@ const settle = (download: Download) =>
 const run = (more: Partial<DownloadRequest> = {}) => Effect.flatMap(enqueue(more), settle)
 
 /** Waits for a row of this status to be committed. */
-const reaches = (download: Download, status: Download["status"]) =>
+const reaches = (download: Pick<Download, "id">, status: Download["status"]) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
     const store = yield* Store
@@ -276,7 +276,7 @@ describe("engine", () => {
       )
       const watch = yield* Effect.fork(
         Effect.forEach(rows, (row) =>
-          Effect.tap(downloads.await(row.id), () => Effect.sync(() => (now -= 1)))
+          Effect.tap(downloads.settled(row.id), () => Effect.sync(() => (now -= 1)))
         )
       )
       yield* TestClock.adjust("1 hour")

@@ -228,7 +228,7 @@ export const storeSuite = (
         const heard: Array<string> = []
         yield* Effect.scoped(
           Effect.gen(function* () {
-            yield* store.onCommit((changed) => void heard.push(changed.get(download.id)!.status))
+            yield* store.onCommit(({ changed }) => void heard.push(changed.get(download.id)!.status))
             yield* store.tell(download.id, Message.PauseRequested())
             expect(heard).toEqual(["paused"])
           })

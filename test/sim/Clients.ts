@@ -88,7 +88,7 @@ export const clients = ({ halted, ledger, scenario, sim, watch }: Surroundings) 
     const finish = (entry: Entry, id: DownloadId) =>
       Effect.gen(function* () {
         for (;;) {
-          const download = yield* downloads.await(id)
+          const download = yield* downloads.settled(id)
           if (sim.burying) return yield* Effect.never
           if (terminal.has(download.status)) {
             sim.note(`${id} is ${download.status} ${download.failure?.reason ?? ""}`)

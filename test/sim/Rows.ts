@@ -18,8 +18,8 @@ export const copyDatabase = (from: string, to: string, withLog = true): void => 
 export const readRows = (copy: string): ReadonlyArray<Download> => {
   if (!fs.existsSync(copy)) return []
   const db = new Sqlite(copy)
-  const has = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'downloads'").get() !== undefined
-  const rows = has ? db.prepare(`SELECT ${SqlRow.columns} FROM downloads ORDER BY id`).all() : []
+  const has = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'sluice_downloads'").get() !== undefined
+  const rows = has ? db.prepare(`SELECT ${SqlRow.columns} FROM sluice_downloads ORDER BY id`).all() : []
   db.close()
   return Effect.runSync(Effect.forEach(rows, SqlRow.decode(copy)))
 }

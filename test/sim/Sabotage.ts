@@ -244,7 +244,7 @@ export const sabotages: ReadonlyArray<Sabotage> = [
     options: {
       vary: quiet,
       engine: onDownloads((front) => ({
-        await: (id) => Effect.map(front.get(id), Option.getOrThrow)
+        settled: (id) => Effect.map(front.get(id), Option.getOrThrow)
       }))
     }
   }

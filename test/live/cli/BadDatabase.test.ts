@@ -42,11 +42,11 @@ const filled = (world: World, count: number) =>
     fs.rmSync(join(world.dir, "first"))
     change(world.database, (db) => {
       const columns = db
-        .prepare("SELECT group_concat(name) FROM pragma_table_info('downloads') WHERE name <> 'id'")
+        .prepare("SELECT group_concat(name) FROM pragma_table_info('sluice_downloads') WHERE name <> 'id'")
         .pluck()
         .get()
       const copy = db.prepare(
-        `INSERT INTO downloads (id, ${columns}) SELECT id + ?, ${columns} FROM downloads LIMIT 1`
+        `INSERT INTO sluice_downloads (id, ${columns}) SELECT id + ?, ${columns} FROM sluice_downloads LIMIT 1`
       )
       db.transaction(() => {
         for (let i = 1; i < count; i++) copy.run(i)
@@ -119,7 +119,7 @@ describe.concurrent("a database of ours", () => {
       fs.truncateSync(cut, Math.floor(size / 2))
       yield* refuses(world, "ls", cut, "is damaged")
       const senseless = copy("senseless.db")
-      change(senseless, (db) => db.exec(`UPDATE downloads SET options = '{"maxRetries":'`))
+      change(senseless, (db) => db.exec(`UPDATE sluice_downloads SET options = '{"maxRetries":'`))
       yield* refuses(world, "ls", senseless, "is damaged", "a row makes no sense")
     })
   )

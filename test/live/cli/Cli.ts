@@ -127,7 +127,7 @@ export const rows = (database: string): ReadonlyArray<Row> => {
       // the columns named are those of the interface
       return db
         .prepare(
-          "SELECT id, status, checkpoint, total, attempt, publishing, headers FROM downloads ORDER BY id"
+          "SELECT id, status, checkpoint, total, attempt, publishing, headers FROM sluice_downloads ORDER BY id"
         )
         .all() as Array<Row>
     } finally {

@@ -12,7 +12,7 @@ import { eventsOf, eventually, expectExact, expectOnly, live, MiB, names, type W
 const engines = ({ database }: World): number => {
   const db = new Sqlite(database, { readonly: true })
   try {
-    return db.prepare("SELECT count(*) FROM engines").pluck().get() as number
+    return db.prepare("SELECT count(*) FROM sluice_engines").pluck().get() as number
   } finally {
     db.close()
   }

@@ -87,7 +87,7 @@ const sentBefore = ({ origin }: World, path: string): number =>
 /** Watches the database without a pause, so that nothing else happens in this process, and kills when it shows the intent. */
 const killWhilePublishing = (running: Running, { database }: World, name: string): void => {
   const db = new Sqlite(database, { readonly: true })
-  const look = db.prepare("SELECT status, publishing FROM downloads WHERE filename = ?")
+  const look = db.prepare("SELECT status, publishing FROM sluice_downloads WHERE filename = ?")
   const end = performance.now() + 5000
   while (performance.now() < end) {
     // the columns named are these

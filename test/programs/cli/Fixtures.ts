@@ -31,6 +31,7 @@ export const row = (more: Partial<Download> = {}): Download => ({
   headers: Redacted.make([["Authorization", secret]]),
   options: defaultOptions,
   priority: 0,
+  meta: null,
   status: "pending",
   desired: "run",
   owner: null,
@@ -101,7 +102,7 @@ export const fakeEngine = (
     request: DownloadRequest,
     index: number
   ) => Effect.Effect<Download, DownloadError | StoreError> = (request, index) =>
-    Effect.succeed(row({ id: Ids.fromKey(index + 1), url: request.url, directory: request.directory }))
+    Effect.succeed(row({ id: Ids.fromKey(index + 1), url: request.url, directory: request.directory ?? "/" }))
 ): Effect.Effect<FakeEngine> =>
   Effect.gen(function* () {
     const changes = yield* PubSub.unbounded<Download>()
@@ -121,14 +122,13 @@ export const fakeEngine = (
         return enqueue(request, requests.length - 1)
       })
     const known = new Set<DownloadId>()
-    const shape: Downloads["Type"] = {
-      enqueue: record,
+    const layer = Layer.mock(Downloads, {
       enqueueAll: (all) =>
         Effect.forEach(all, (request) =>
           Effect.map(record(request), (download) => {
             const attached = known.has(download.id) || download.checkpoint > 0
             known.add(download.id)
-            return { attached, download }
+            return { id: download.id, attached, download }
           })
         ),
       settleAll: (ids, onSettled) =>
@@ -136,21 +136,20 @@ export const fakeEngine = (
           concurrency: "unbounded",
           discard: true
         }),
-      await: (id) => Deferred.await(endOf(id)),
+      settled: (id) => Deferred.await(endOf(id)),
       get: (id) => Effect.sync(() => Option.fromNullable(rows.get(id))),
       list: (filter) =>
         Effect.sync(() =>
           Array.from(rows.values()).filter(({ status }) => filter?.status?.includes(status) ?? true)
         ),
-      pause: () => Effect.die("not used"),
-      resume: () => Effect.die("not used"),
-      cancel: () => Effect.die("not used"),
       drained: Deferred.await(drained),
       changes: Stream.fromPubSub(changes),
+      events: Stream.die("not used"),
+      progress: Stream.die("not used"),
       active: Effect.sync(() => Array.from(active))
-    }
+    })
     return {
-      layer: Layer.succeed(Downloads, shape),
+      layer,
       put: (next, quietly) =>
         Effect.gen(function* () {
           rows.set(next.id, next)

@@ -8,7 +8,7 @@ import * as Ids from "../../../src/domain/DownloadId.js"
 import * as Ls from "../../../src/programs/cli/Ls.js"
 import { Output } from "../../../src/programs/cli/Output.js"
 import type { Filter } from "../../../src/services/Store.js"
-import { Store } from "../../../src/services/Store.js"
+import { Store, type StoreChange } from "../../../src/services/Store.js"
 import { row, secret, streams } from "./Fixtures.js"
 
 const rows: ReadonlyArray<Download> = [
@@ -22,7 +22,8 @@ const list = (asked: Partial<Ls.Asked>, stored = rows) =>
     const { output, stderr, stdout } = streams()
     const filters: Array<Filter> = []
     const store = Layer.mock(Store, {
-      changes: yield* PubSub.unbounded<Download>(),
+      isAlone: false,
+      changes: yield* PubSub.unbounded<StoreChange>(),
       list: (filter: Filter) => {
         filters.push(filter)
         return Effect.succeed(stored.slice(-(filter.limit ?? 1000)))
