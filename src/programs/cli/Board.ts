@@ -40,7 +40,7 @@ const layouts: ReadonlyArray<{
   readonly parts: ReadonlyArray<Part>
   readonly name: number
 }> = [
-  { bar: true, parts, name: 24 },
+  { bar: true, parts, name: 32 },
   { bar: true, parts: ["percent", "amounts", "speed", "eta"], name: 16 },
   { bar: false, parts: ["percent", "amounts", "speed", "eta"], name: 14 },
   { bar: false, parts: ["percent", "amounts", "speed"], name: 12 },
@@ -111,12 +111,11 @@ const line = (entry: Entry, at: Layout, style: Style): string => {
   const paint = entry.speed === undefined && entry.detail !== "" ? style.yellow : (text: string) => text
   if (!isMoving(entry) && at.eta === 0) {
     // no room for words behind the figures: they are what matters
-    const most = Math.max(at.room - at.name - gap.length, Math.floor(at.room / 2))
-    const said = words(entry, Math.min(most, at.room))
-    const name = Columns.shorten(entry.name, Math.max(0, at.room - Columns.width(said) - gap.length))
-    return Columns.truncate(name, at.name) === name
-      ? style.bold(Columns.pad(name, at.name)) + gap + paint(said)
-      : style.bold(name) + (name === "" ? "" : gap) + paint(said)
+    const said = words(entry, Math.max(at.room - at.name - gap.length, Math.floor(at.room / 2)))
+    const left = Math.min(at.name, at.room - gap.length - Columns.width(said))
+    return left < 1
+      ? paint(Columns.truncate(said, at.room))
+      : style.bold(Columns.pad(Columns.shorten(entry.name, left), left)) + gap + paint(said)
   }
   const begin =
     style.bold(Columns.pad(Columns.shorten(entry.name, at.name), at.name)) +

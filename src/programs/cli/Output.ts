@@ -84,14 +84,17 @@ const areOne = (one: Stream, other: Stream): boolean => {
 
 /**
  * Node makes writes to a terminal wait for it: a terminal that takes nothing for a while (Ctrl-S, a slow line) would stop
- * the event loop, and with it every download. Public API to turn that off there is none.
+ * the event loop, and with it every download. Public API to turn that off there is none; where this finds nothing to
+ * turn, it stays as it is. A descriptor may be shared with the shell, which gets it back as it was.
  */
 export const unblock = (stream: object): void => {
   const { _handle: handle, isTTY } = stream as {
     readonly isTTY?: boolean
     readonly _handle?: { readonly setBlocking?: (blocking: boolean) => unknown }
   }
-  if (isTTY === true) handle?.setBlocking?.(false)
+  if (isTTY !== true || typeof handle?.setBlocking !== "function") return
+  handle.setBlocking(false)
+  process.once("exit", () => handle.setBlocking?.(true))
 }
 
 export const make = (stdout: Stream, stderr: Stream, environment: Environment): Shape => {
@@ -106,10 +109,17 @@ export const make = (stdout: Stream, stderr: Stream, environment: Environment): 
   const toErr = (text: string): void => {
     if (text !== "" && stderr.writableLength < backlog) stderr.write(text)
   }
+  const isResized = (): boolean =>
+    drawn.lines.length > 0 && (columns() !== drawnAt.columns || rows() !== drawnAt.rows)
+  /** The text as it goes above the frame. Lines made for another width are not drawn again: the next frame is soon. */
+  const above = (text: string): string => {
+    if (!isResized()) return Screen.above(drawn, text, columns())
+    const erased = Screen.erase(drawn, columns())
+    drawn = Screen.none
+    return erased + text
+  }
   const unsafeErr = (text: string): void => {
-    if (text === "") return
-    toErr(Screen.above(drawn, text, columns()))
-    drawnAt = { columns: columns(), rows: rows() }
+    if (text !== "" && stderr.writableLength < backlog) stderr.write(above(text))
   }
   const unsafeErase = (): void => {
     toErr(Screen.erase(drawn, columns()))
@@ -120,7 +130,7 @@ export const make = (stdout: Stream, stderr: Stream, environment: Environment): 
     out: (text) =>
       Effect.async((resume) => {
         const stream = shared ? stderr : stdout
-        stream.write(shared ? Screen.above(drawn, text, columns()) : text, (error) =>
+        stream.write(shared ? above(text) : text, (error) =>
           resume(error ? Effect.fail(new OutputClosed()) : Effect.void)
         )
       }),
@@ -130,13 +140,11 @@ export const make = (stdout: Stream, stderr: Stream, environment: Environment): 
         if (next.lines.length === 0) return unsafeErase()
         // a frame that the terminal would only get to see late is worth nothing
         if (stderr.writableLength > 0) return
-        const now = { columns: columns(), rows: rows() }
-        const first = drawn.lines.length === 0
-        const resized = !first && (now.columns !== drawnAt.columns || now.rows !== drawnAt.rows)
+        const resized = isResized()
         if (!resized && isSame(drawn, next)) return
-        toErr(Screen.replace(drawn, next, now.columns, resized))
+        drawnAt = { columns: columns(), rows: rows() }
+        toErr(Screen.replace(drawn, next, drawnAt.columns, resized))
         drawn = next
-        drawnAt = now
       }),
     unsafeErr,
     unsafeErase,

@@ -38,6 +38,9 @@ const group = ({ alike, count, first }: Group): string => {
   return `        ${count}: ${alike ? "" : "such as: "}${what}\n        ${" ".repeat(String(count).length)}  ${advice}\n`
 }
 
+/** So many reasons are told: a server can make up statuses. */
+const maxGroups = 20
+
 /** What failed or was stopped: the first ones in full, the others counted by reason. */
 export const notDone = (tally: Tally, style: Style): string => {
   const left = tally.others.reduce((sum, { count }) => sum + count, 0)
@@ -46,7 +49,7 @@ export const notDone = (tally: Tally, style: Style): string => {
     (left === 0
       ? ""
       : `sluice: ${style.red(`and ${left} more not done`)} (sluice ls --status failed names them):\n` +
-        tally.others.map(group).join(""))
+        tally.others.slice(0, maxGroups).map(group).join(""))
   )
 }
 
