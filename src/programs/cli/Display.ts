@@ -126,28 +126,33 @@ const failed = (event: Extract<Events.Change, { readonly event: "failed" }>, sty
 
 /** The sentence for a change, with its line end; `all`: also for those that a board shows. */
 const line = (event: Events.Change, all: boolean): string => {
+  const url = Format.printable(event.url)
   switch (event.event) {
     case "enqueued":
       return event.attached && event.bytes > 0
-        ? `going on with ${event.url}: ${Summary.ofTotal(event.bytes, event.total)} already here\n`
+        ? `going on with ${url}: ${Summary.ofTotal(event.bytes, event.total)} already here\n`
         : ""
     case "completed":
       return event.outcome === "skipped"
         ? `left alone, it was there already: ${Format.printable(event.path)}\n`
         : all
-          ? `completed ${event.url} (${Format.bytes(event.bytes)})\n`
+          ? `completed ${url} (${Format.bytes(event.bytes)})\n`
           : ""
     case "started":
-      return all ? `started ${event.url}\n` : ""
+      return all ? `started ${url}\n` : ""
     case "retrying":
-      return all ? `retrying ${event.url} in ${Format.duration(event.delay)}: ${event.detail}\n` : ""
+      return all
+        ? `retrying ${url} in ${Format.duration(event.delay)}: ${Format.printable(event.detail)}\n`
+        : ""
     case "waiting":
-      return all ? `waiting ${Format.duration(event.delay)} for ${event.url}: ${event.detail}\n` : ""
+      return all
+        ? `waiting ${Format.duration(event.delay)} for ${url}: ${Format.printable(event.detail)}\n`
+        : ""
     case "failed":
-      return all ? `failed ${event.url}: ${event.detail}\n` : ""
+      return all ? `failed ${url}: ${Format.printable(event.detail)}\n` : ""
     case "cancelled":
     case "paused":
-      return all ? `${event.event} ${event.url}\n` : ""
+      return all ? `${event.event} ${url}\n` : ""
     case "progress":
     case "interrupted":
       return ""

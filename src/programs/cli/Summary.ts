@@ -35,7 +35,7 @@ const one = (event: NotDone, style: Style): string => {
 
 const group = ({ alike, count, first }: Group): string => {
   const [what, advice] = reason(first)
-  return `        ${count}: ${alike ? "" : "such as: "}${what}\n        ${" ".repeat(String(count).length)}  ${advice}\n`
+  return `        ${count} times: ${alike ? "" : "such as: "}${what}\n        ${" ".repeat(`${count} times: `.length)}${advice}\n`
 }
 
 /** So many reasons are told: a server can make up statuses. */

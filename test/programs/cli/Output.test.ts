@@ -209,4 +209,21 @@ describe("output", () => {
     const { output } = streams({ ...environment, terminal: isTerminal })
     expect(output).toMatchObject({ errIsTerminal: frames, color, outColor: color })
   })
+
+  it("a terminal is not waited for, and is left as it was found", () => {
+    const calls: Array<boolean> = []
+    const handle = { setBlocking: (blocking: boolean) => calls.push(blocking) }
+    const before = process.listeners("exit")
+    Output.unblock({ isTTY: true, _handle: handle })
+    const added = process.listeners("exit").filter((listener) => !before.includes(listener))
+    expect(calls).toEqual([false])
+    for (const listener of added) {
+      ;(listener as () => void)()
+      process.removeListener("exit", listener)
+    }
+    expect(calls).toEqual([false, true])
+    Output.unblock({ isTTY: false, _handle: handle })
+    Output.unblock({ isTTY: true })
+    expect(calls).toHaveLength(2)
+  })
 })

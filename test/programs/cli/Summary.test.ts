@@ -59,10 +59,10 @@ describe("what is not done", () => {
     expect(text).toContain("sluice: not done: http://example.org:1/\n")
     expect(text.split("\n").slice(-6).join("\n")).toBe(
       "sluice: and 4979 more not done (sluice ls --status failed names them):\n" +
-        "        3980: the server answered 404 (not found)\n" +
-        "              check the URL\n" +
-        "        999: such as: example.org:2 refused the connection\n" +
-        "             check the address and port, or that the server is running\n"
+        "        3980 times: the server answered 404 (not found)\n" +
+        "                    check the URL\n" +
+        "        999 times: such as: example.org:2 refused the connection\n" +
+        "                   check the address and port, or that the server is running\n"
     )
   })
 })
