@@ -161,18 +161,12 @@ const lastLine = (total: Total, at: Layout, style: Style): string => {
   return style.bold((at.amounts === 0 ? said : Columns.pad(said, label)) + figures.trimEnd())
 }
 
-const rest = ({ active, delayed }: View["more"], room: number): ReadonlyArray<string> =>
-  active + delayed === 0
-    ? []
-    : [
-        joined(
-          [
-            active > 0 ? `and ${active} more at work` : "",
-            delayed > 0 ? `${active > 0 ? "" : "and "}${delayed} more waiting` : ""
-          ],
-          room
-        )
-      ]
+const rest = ({ entries, more: { active, delayed } }: View, room: number): ReadonlyArray<string> => {
+  if (active + delayed === 0) return []
+  const [and, more] = entries.length === 0 ? ["", ""] : ["and ", " more"]
+  const parts = [active > 0 ? `${active}${more} at work` : "", delayed > 0 ? `${delayed}${more} waiting` : ""]
+  return [Columns.truncate(and + joined(parts, room - and.length), room)]
+}
 
 /** The widest of these names and those before. */
 export const widest = (view: View, before: number): number =>
@@ -184,7 +178,7 @@ export const render = (view: View, look: Look): ReadonlyArray<string> => {
   const at = layout(view, look)
   return [
     ...view.entries.map((entry) => line(entry, at, style).trimEnd()),
-    ...rest(view.more, at.room).map(style.dim),
+    ...rest(view, at.room).map(style.dim),
     ...(view.total === undefined ? [] : [lastLine(view.total, at, style)])
   ]
 }

@@ -33,7 +33,8 @@ export interface Display {
   /** The last word of a command that was stopped by a signal. */
   readonly interrupted: (
     unfinished: ReadonlyArray<Download>,
-    again: Again
+    again: Again,
+    tally: Tally.Tally
   ) => Effect.Effect<void, Output.OutputClosed>
 }
 
@@ -78,11 +79,11 @@ const json = (
         Effect.zipRight(Effect.never)
       )
     },
-    interrupted: (unfinished, again) =>
+    interrupted: (unfinished, again, tally) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         yield* tell(unfinished.map((download) => Events.interrupted(download, now)))
-        yield* messages.interrupted(unfinished, again)
+        yield* messages.interrupted(unfinished, again, tally)
       })
   }
 }
@@ -110,8 +111,10 @@ const sentences = (output: Output.Shape, { json, noProgress, quiet }: Options): 
           // of a single download its line has said it all
           (json || quiet || (all && Summary.count(tally) === 1) ? "" : Summary.counts(tally, elapsed, style))
       ),
-    interrupted: (unfinished, again) =>
-      unfinished.length === 0 || quiet ? Effect.void : output.err(Summary.goOn(unfinished, again))
+    interrupted: (unfinished, again, tally) =>
+      unfinished.length === 0 || quiet
+        ? Effect.void
+        : output.err(Summary.goOn(unfinished, again, tally, style))
   }
 }
 

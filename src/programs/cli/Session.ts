@@ -113,6 +113,6 @@ export const onInterrupt =
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.onExit(self, (exit) =>
       Exit.isInterrupted(exit)
-        ? Effect.ignore(display.interrupted(Array.from(session.unfinished()), again))
+        ? Effect.ignore(display.interrupted(Array.from(session.unfinished()), again, session.tally()))
         : Effect.void
     )

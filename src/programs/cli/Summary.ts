@@ -55,29 +55,33 @@ export const notDone = (tally: Tally, style: Style): string => {
 
 export const count = ({ completed, failed, stopped }: Tally): number => completed + failed + stopped
 
-/** `3 completed (1.2 GiB), 1 failed in 12 s`. */
-export const counts = (
-  { bytes, completed, failed, stopped }: Tally,
-  elapsed: number,
-  style: Style
-): string => {
-  const parts = [
+const ended = ({ bytes, completed, failed, stopped }: Tally, style: Style): string =>
+  [
     completed > 0 ? style.green(`${completed} completed (${Format.bytes(bytes)})`) : "",
     failed > 0 ? style.red(`${failed} failed`) : "",
     stopped > 0 ? style.yellow(`${stopped} stopped`) : ""
-  ].filter((part) => part !== "")
-  return parts.length === 0 ? "nothing to do\n" : `${parts.join(", ")} in ${Format.duration(elapsed)}\n`
-}
+  ]
+    .filter((part) => part !== "")
+    .join(", ")
 
-/** What is saved, and the command to go on with it. */
-export const goOn = (unfinished: ReadonlyArray<Download>, { command, hidden }: Again): string => {
+/** `3 completed (1.2 GiB), 1 failed in 12 s`. */
+export const counts = (tally: Tally, elapsed: number, style: Style): string =>
+  count(tally) === 0 ? "nothing to do\n" : `${ended(tally, style)} in ${Format.duration(elapsed)}\n`
+
+/** What has ended, what is saved of the rest, and the command to go on with it. */
+export const goOn = (
+  unfinished: ReadonlyArray<Download>,
+  { command, hidden }: Again,
+  tally: Tally,
+  style: Style
+): string => {
   const saved = unfinished.reduce((sum, { checkpoint }) => sum + checkpoint, 0)
   const total = unfinished.reduce<number | null>(
     (sum, download) => (sum === null || download.total === null ? null : sum + download.total),
     0
   )
   return (
-    `sluice: interrupted; ${saved > 0 ? `${ofTotal(saved, total)} saved` : "nothing is lost"}. To go on:\n` +
+    `sluice: interrupted; ${count(tally) > 0 ? `${ended(tally, style)}, ${unfinished.length} left; ` : ""}${saved > 0 ? `${ofTotal(saved, total)} saved` : "nothing is lost"}. To go on:\n` +
     `        ${command}\n${hidden ? "        (with the secrets that are left out here)\n" : ""}`
   )
 }

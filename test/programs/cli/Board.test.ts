@@ -109,6 +109,12 @@ describe("a board", () => {
     ])
   })
 
+  it("says how many there are where there is room for none", () => {
+    expect(render({ ...full, entries: [], more: { active: 3, delayed: 1 } }, 80)[0]).toBe(
+      "3 at work, 1 waiting"
+    )
+  })
+
   it("shows the time left of all where it is known", () => {
     const last = { ...total, failed: 0, queued: 0, finished: 4999, total: 1.5 * 1024 * MiB, remaining: 1500 }
     expect(render({ ...full, total: last }, 80).at(-1)).toBe(

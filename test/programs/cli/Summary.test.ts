@@ -4,6 +4,7 @@ import type { Change } from "../../../src/programs/cli/Events.js"
 import { style } from "../../../src/programs/cli/Style.js"
 import * as Summary from "../../../src/programs/cli/Summary.js"
 import { Tallier } from "../../../src/programs/cli/Tally.js"
+import { row } from "./Fixtures.js"
 
 const base = {
   v: 1,
@@ -80,6 +81,28 @@ describe("the counts", () => {
   it("are coloured where that is wanted", () => {
     expect(Summary.counts(tally([completed]), 1000, style(true))).toBe(
       "\u001b[32m1 completed (1 KiB)\u001b[39m in 1 s\n"
+    )
+  })
+})
+
+describe("the words of an interruption", () => {
+  const again = { command: "sluice get again", hidden: false }
+  const left = [
+    row({ checkpoint: 512, total: 1024 }),
+    row({ id: Ids.fromKey(2), checkpoint: 512, total: 2048 })
+  ]
+
+  it("say what is saved and how to go on", () => {
+    expect(Summary.goOn(left, again, tally([]), plain)).toBe(
+      "sluice: interrupted; 1 KiB of 3 KiB saved. To go on:\n        sluice get again\n"
+    )
+  })
+  it("and what has ended before", () => {
+    expect(
+      Summary.goOn(left, { ...again, hidden: true }, tally([completed, missing("http://a/")]), plain)
+    ).toBe(
+      "sluice: interrupted; 1 completed (1 KiB), 1 failed, 2 left; 1 KiB of 3 KiB saved. To go on:\n" +
+        "        sluice get again\n        (with the secrets that are left out here)\n"
     )
   })
 })
