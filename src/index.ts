@@ -23,6 +23,7 @@ export type { Filter } from "./services/Store.js"
 export type { Download, Failure, Outcome, Status } from "./domain/Download.js"
 export { percent, retryCount } from "./domain/Download.js"
 export { DownloadId } from "./domain/DownloadId.js"
+export type { Checksum } from "./domain/Checksum.js"
 export type { ConflictPolicy, DownloadOptions, DownloadRequest, Header } from "./domain/DownloadRequest.js"
 
 // what can go wrong
