@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import type { DownloadOptions } from "../domain/DownloadRequest.js"
+import type { Durability } from "../domain/Durability.js"
 import type { RetryPolicy } from "../domain/RetryPolicy.js"
 import * as RetryPolicies from "../domain/RetryPolicy.js"
 
@@ -17,6 +18,11 @@ export interface EngineOptionsShape {
   readonly pollInterval: number
   /** The bound on a graceful stop, in milliseconds; what is left then is named. @default 10000 */
   readonly shutdownTimeout: number
+  /**
+   * What survives: `power-loss` syncs files, directories and the database; `crash` leaves that to the system, and
+   * relies on the machine to go on. @default "power-loss"
+   */
+  readonly durability: Durability
   /** @default exponential by the download's own options */
   readonly retryPolicy: (options: DownloadOptions) => RetryPolicy
 }
@@ -27,6 +33,7 @@ export const defaults: EngineOptionsShape = {
   checkpointInterval: 500,
   pollInterval: 200,
   shutdownTimeout: 10_000,
+  durability: "power-loss",
   retryPolicy: RetryPolicies.fromOptions
 }
 
