@@ -75,9 +75,9 @@ export const file: Parser<string> = (text) =>
 export const header: Parser<DownloadRequest.Header> = (text) => {
   const colon = text.indexOf(":")
   if (colon < 1) return Either.left("a header has no name; write it like 'Accept-Language: en'")
-  const field: DownloadRequest.Header = [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]
-  return DownloadRequest.accept({ url: "http://localhost/", directory: "/", headers: [field] }).pipe(
-    Either.mapBoth({ onLeft: (error) => error.detail, onRight: () => field })
+  return Either.mapLeft(
+    DownloadRequest.checkHeader([text.slice(0, colon).trim(), text.slice(colon + 1).trim()]),
+    ({ detail }) => detail
   )
 }
 
@@ -126,10 +126,6 @@ export const boolean: Parser<boolean> = (text) => {
   return Either.left(`"${text}" is neither true nor false (nor 1 or 0)`)
 }
 
-/** The value of one header field; `why` replaces the domain's sentence, so that the value is never shown. */
-const field = (name: string, value: string, why: string): Either.Either<DownloadRequest.Header, string> =>
-  Either.mapLeft(header(`${name}: ${value}`), () => why)
-
 /** `USER:PASSWORD`, as the field that carries it. The password may be empty and may hold colons. */
 export const user: Parser<DownloadRequest.Header> = (text) =>
   text.indexOf(":") < 1
@@ -143,7 +139,7 @@ export const bearer: Parser<DownloadRequest.Header> = (text) =>
     : Either.left("a token is not empty, and has neither spaces nor characters beyond ASCII")
 
 export const userAgent: Parser<DownloadRequest.Header> = (text) =>
-  field("User-Agent", text, "it has characters that can't be sent in a header")
+  Either.mapLeft(DownloadRequest.checkHeader(["User-Agent", text.trim()]), ({ detail }) => detail)
 
 /** The page that led here. User, password and fragment are not for others to know (RFC 9110 section 10.1.3). */
 export const referer: Parser<DownloadRequest.Header> = (text) => {

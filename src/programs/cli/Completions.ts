@@ -35,7 +35,7 @@ const bash = (commands: Commands): string => {
       if (values.length > 0)
         return `    --${name}) COMPREPLY=($(compgen -W ${quoted(values.join(" "))} -- "$cur")); return ;;`
       if (path !== undefined)
-        return `    --${name}) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -${path === "file" ? "f" : "d"} -- "$cur")); return ;;`
+        return `    --${name}) IFS=$'\\n'; compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -${path === "file" ? "f" : "d"} -- "$cur")); return ;;`
       return `    --${name}) return ;;`
     })
   const options = commands.map(

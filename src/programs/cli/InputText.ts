@@ -35,7 +35,8 @@ const collect = (name: string, open: () => Readable): Effect.Effect<Buffer, Usag
     stream.on("end", () => resume(Effect.sync(() => Buffer.concat(chunks))))
     stream.on("error", (error: NodeJS.ErrnoException) => {
       const { code } = error
-      if (code === "ENOENT" || code === "ENOTDIR") resume(Effect.fail(bad(`${name} is not there`)))
+      if (code === "ENOENT" || code === "ENOTDIR")
+        resume(Effect.fail(bad(`${name} is not there`, "check --input")))
       else if (code === "EISDIR") resume(Effect.fail(bad(`${name} is a directory`)))
       else
         resume(Effect.fail(bad(`${name} can't be read (${code ?? error.message})`, "check its permissions")))

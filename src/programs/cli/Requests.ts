@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { join, resolve } from "node:path"
-import { adviceOf } from "../../domain/DownloadError.js"
+import { adviceOf, type DownloadError } from "../../domain/DownloadError.js"
 import * as DownloadRequest from "../../domain/DownloadRequest.js"
 import type * as Display from "./Display.js"
 import type * as Engine from "./Engine.js"
@@ -105,8 +105,10 @@ export const requests = (
   for (const entry of list.entries) {
     const base = entry.dir === undefined ? directory : resolve(cwd, entry.dir)
     const one = request(asked, base, entry.url, entry)
-    const accepted = DownloadRequest.accept(one)
-    if (Either.isLeft(accepted)) problems.push({ line: entry.line, why: accepted.left.detail })
+    // all but its URL is the same for all entries, or was checked where the list was read
+    const checked: Either.Either<unknown, DownloadError> =
+      wanted.length === 0 ? DownloadRequest.accept(one) : DownloadRequest.parseUrl(entry.url)
+    if (Either.isLeft(checked)) problems.push({ line: entry.line, why: checked.left.detail })
     else wanted.push(one)
   }
   return problems.length === 0
