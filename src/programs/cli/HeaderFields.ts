@@ -26,25 +26,34 @@ export const override = (base: ReadonlyArray<Header>, own: ReadonlyArray<Header>
 }
 
 /** All fields to send. The left is a sentence without a full stop. */
-export const merge = ({ headers, ...single }: Asked): Either.Either<ReadonlyArray<Header>, string> => {
-  const chosen = new Map<string, Found<Header | undefined>>()
+export const merge = ({
+  bearer,
+  headers,
+  referer,
+  user,
+  userAgent
+}: Asked): Either.Either<ReadonlyArray<Header>, string> => {
+  const single = [user, bearer, userAgent, referer].flatMap(({ value, ...found }) =>
+    value === undefined ? [] : [{ ...found, field: value }]
+  )
   let fields = headers.value
-  for (const found of Object.values(single)) {
-    if (found.value === undefined) continue
-    const name = nameOf(found.value)
-    const written = fields.some((field) => nameOf(field) === name)
-    const rival = written ? headers : chosen.get(name)
-    if (rival?.rank === found.rank) {
+  for (const name of new Set(single.map(({ field }) => nameOf(field)))) {
+    const written = fields.filter((field) => nameOf(field) === name)
+    const rivals = [
+      ...(written.length === 0 ? [] : [{ rank: headers.rank, called: headers.called, fields: written }]),
+      ...single
+        .filter(({ field }) => nameOf(field) === name)
+        .map(({ called, field, rank }) => ({ rank, called, fields: [field] }))
+    ]
+    const least = Math.min(...rivals.map(({ rank }) => rank))
+    const [nearest, other] = rivals.filter(({ rank }) => rank === least)
+    if (nearest === undefined) continue
+    if (other !== undefined) {
       return Either.left(
-        `${rival.called} and ${found.called} both set the header ${found.value[0]}; only one of them can`
+        `${nearest.called} and ${other.called} both set the header ${other.fields[0]![0]}; only one of them can`
       )
     }
-    if (rival !== undefined && rival.rank < found.rank) continue
-    if (written) fields = fields.filter((field) => nameOf(field) !== name)
-    chosen.set(name, found)
+    fields = override(fields, nearest.fields)
   }
-  return Either.right([
-    ...fields,
-    ...Array.from(chosen.values()).flatMap(({ value }) => (value === undefined ? [] : [value]))
-  ])
+  return Either.right(fields)
 }
