@@ -7,8 +7,10 @@
  * loaded; the parser of TOML is loaded when there is one.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { open } from "node:fs/promises"
 import { extname, isAbsolute, join, resolve } from "node:path"
+import { isHarmless } from "../../domain/Redirect.js"
 import { UsageError } from "./Failures.js"
 import type { Setting } from "./Setting.js"
 import * as Sources from "./Sources.js"
@@ -35,8 +37,8 @@ interface Content {
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error ? String(error.code) : String(error)
 
-/** Undefined if there is no such file. */
-const readContent = (path: string): Effect.Effect<Content | undefined, UsageError> =>
+/** None if there is no such file. */
+const readContent = (path: string): Effect.Effect<Option.Option<Content>, UsageError> =>
   Effect.tryPromise({
     try: async () => {
       const handle = await open(path)
@@ -50,9 +52,10 @@ const readContent = (path: string): Effect.Effect<Content | undefined, UsageErro
     },
     catch: codeOf
   }).pipe(
+    Effect.asSome,
     Effect.catchAll((code) =>
       code === "ENOENT" || code === "ENOTDIR"
-        ? Effect.succeed(undefined)
+        ? Effect.succeedNone
         : Effect.fail(
             refuse(
               `the config file ${path} can't be read (${code.replace(/^Error: /, "")})`,
@@ -68,7 +71,7 @@ const find = (asked: string | undefined, { cwd, environment, home }: Place) =>
     if (asked !== undefined) {
       const path = resolve(cwd, asked)
       const content = yield* readContent(path)
-      if (content !== undefined) return content
+      if (Option.isSome(content)) return content
       return yield* refuse(`there is no config file ${path}`, "check --config and SLUICE_CONFIG")
     }
     const configHome = environment["XDG_CONFIG_HOME"] ?? ""
@@ -76,8 +79,9 @@ const find = (asked: string | undefined, { cwd, environment, home }: Place) =>
     const [toml, json] = yield* Effect.all([readContent(`${base}.toml`), readContent(`${base}.json`)], {
       concurrency: 2
     })
-    if (toml === undefined || json === undefined) return toml ?? json
-    return yield* refuse(`there are two config files, ${toml.path} and ${json.path}`, "remove one of them")
+    if (Option.isSome(toml) && Option.isSome(json))
+      return yield* refuse(`there are two config files, ${base}.toml and ${base}.json`, "remove one of them")
+    return Option.orElse(toml, () => json)
   })
 
 /** The line of a character. */
@@ -121,6 +125,8 @@ const textsOf = (setting: Setting<unknown>, value: unknown): ReadonlyArray<strin
   return value.every((item): item is string => typeof item === "string") ? value : undefined
 }
 
+const isHarmlessField = (field: string): boolean => isHarmless(field.split(":")[0]!)
+
 const expand = (text: string, home: string): string =>
   text === "~" || text.startsWith("~/") ? join(home, text.slice(1)) : text
 
@@ -131,8 +137,9 @@ export const load = (
   place: Place
 ): Effect.Effect<Sources.Source | undefined, UsageError> =>
   Effect.gen(function* () {
-    const content = yield* find(asked, place)
-    if (content === undefined) return undefined
+    const found = yield* find(asked, place)
+    if (Option.isNone(found)) return undefined
+    const content = found.value
     const { path } = content
     const parsed = yield* extname(path).toLowerCase() === ".json" ? parseJson(content) : parseToml(content)
     if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
@@ -150,7 +157,7 @@ export const load = (
           `${key} in ${path}: it must be ${setting.arity === "many" ? "a text or a list of texts" : "a text, a number, true or false"}`
         )
       }
-      holdsSecret ||= setting.secret
+      holdsSecret ||= setting.secret && !(key === "header" && texts.every(isHarmlessField))
       keys.set(key, setting.path === undefined ? texts : texts.map((text) => expand(text, place.home)))
     }
     if (holdsSecret && content.isOpen) {

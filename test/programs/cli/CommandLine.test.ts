@@ -70,22 +70,27 @@ describe("the arguments", () => {
 
   it("are sorted out whatever they are, and no value shows in a complaint", () => {
     const word = fc.constantFrom(
-      ...[
-        "get",
-        "ls",
-        "u",
-        "--",
-        "-",
-        "-h",
-        "--dir",
-        "--header",
-        "--json",
-        "--bearer",
-        "--quiet=1",
-        "--x",
-        "--log-level"
-      ],
-      ...["--bearer=hunter2", "--beerer=hunter2", "--header=hunter2", "", "--dir=", "=", "--=", "---"]
+      "get",
+      "ls",
+      "u",
+      "--",
+      "-",
+      "-h",
+      "--dir",
+      "--header",
+      "--json",
+      "--bearer",
+      "--quiet=1",
+      "--x",
+      "--log-level",
+      "--bearer=hunter2",
+      "--beerer=hunter2",
+      "--header=hunter2",
+      "",
+      "--dir=",
+      "=",
+      "--=",
+      "---"
     )
     fc.assert(
       fc.property(fc.array(word, { maxLength: 8 }), (args) => {

@@ -96,27 +96,33 @@ describe("a list", () => {
   })
 
   it("shows nothing of a line that a terminal would obey", () => {
-    expect(problems("http://a/\n  \u001b[2J\u202e=1").join()).not.toMatch(/[\u001b\u202e]/)
+    expect(problems("http://a/\n  \u001b[2J\u202e=1").join()).not.toMatch(/\p{Cc}|\p{Cf}/u)
   })
 
   it("is read whatever is in it: every line is an entry, a problem, an option, or nothing", () => {
     const word = fc.constantFrom(
-      ...[
-        "http://a/",
-        "http://b/",
-        "  ",
-        "\t",
-        "out=",
-        "dir=",
-        "header=",
-        "checksum=",
-        "md5=",
-        "..",
-        "/",
-        "a",
-        "X: y"
-      ],
-      ...["#", "\r", "\n", "\n", "\u0000", "\ufeff", "\u2028", "é", "="]
+      "http://a/",
+      "http://b/",
+      "  ",
+      "\t",
+      "out=",
+      "dir=",
+      "header=",
+      "checksum=",
+      "md5=",
+      "..",
+      "/",
+      "a",
+      "X: y",
+      "#",
+      "\r",
+      "\n",
+      "\n",
+      "\u0000",
+      "\ufeff",
+      "\u2028",
+      "é",
+      "="
     )
     fc.assert(
       fc.property(fc.array(word, { maxLength: 60 }), (words) => {
@@ -148,23 +154,25 @@ describe("out=", () => {
   })
 
   it.each([
-    ...[
-      "",
-      ".",
-      "..",
-      "/",
-      "/etc/passwd",
-      "../x",
-      "a/../../x",
-      "a/..",
-      "a/",
-      "./",
-      "//",
-      "C:\\x",
-      "c:x",
-      "a\\..\\x"
-    ],
-    ...["a\u0000b", "x.sluice-part", "x.SLUICE-PART/y", "n".repeat(256), `${"n".repeat(256)}/x`]
+    "",
+    ".",
+    "..",
+    "/",
+    "/etc/passwd",
+    "../x",
+    "a/../../x",
+    "a/..",
+    "a/",
+    "./",
+    "//",
+    "C:\\x",
+    "c:x",
+    "a\\..\\x",
+    "a\0b",
+    "x.sluice-part",
+    "x.SLUICE-PART/y",
+    "n".repeat(256),
+    `${"n".repeat(256)}/x`
   ])("%j is refused", (text) => {
     expect(Either.isLeft(InputFile.outPath(text))).toBe(true)
   })
