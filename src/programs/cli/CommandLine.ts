@@ -16,6 +16,9 @@ export type Commands = ReadonlyMap<string, ReadonlyArray<Setting<unknown>>>
 export const shells = ["bash", "zsh", "fish"] as const
 export type Shell = (typeof shells)[number]
 
+/** As @effect/cli knows them. */
+const logLevels = ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"]
+
 /** What the arguments ask for. */
 export type Asked =
   | { readonly ask: "help"; readonly command: string | undefined }
@@ -128,6 +131,9 @@ export const read = (args: ReadonlyArray<string>, commands: Commands): Either.Ei
         ? Either.left(`--completions: "${shell}" is not one of ${shells.join(", ")}`)
         : Either.right({ ask: "completions", shell: asked })
     }
+    const level = own.get("log-level")
+    if (level !== undefined && !logLevels.includes(level))
+      return Either.left(`--log-level: "${level}" is not one of ${logLevels.join(", ")}`)
     const why = wrong(found, commands, known)
     if (why !== undefined) return Either.left(why)
     return Either.right({

@@ -63,6 +63,8 @@ describe("bad usage is one clear sentence and exit code 2", () => {
     [["get", "--referer", url, "--header=Referer: b", url], "--header and --referer both set"],
     [["run", "--dir", "x"], "--dir: sluice run has no such option"],
     [["run", "--concurrency", "none"], "--concurrency"],
+    [["ls", "--log-level", "loud"], '--log-level: "loud" is not one of all, trace'],
+    [["ls", "--log-level"], "--log-level: its value is missing"],
     [["--completions", "tcsh"], '"tcsh" is not one of bash, zsh, fish'],
     [["get", "--config", "gone.toml", url], "there is no config file /nowhere/gone.toml"],
     [["get", "--input", "gone.txt"], "the list gone.txt is not there"]
