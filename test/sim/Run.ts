@@ -167,6 +167,7 @@ class Run {
         ...defaults,
         concurrency: scenario.concurrency,
         adopt: scenario.adopt,
+        commitInterval: scenario.commitInterval,
         ...this.options.tune
       })
     )

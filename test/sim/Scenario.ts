@@ -74,6 +74,8 @@ export interface Scenario {
   readonly lyingSync: boolean
   readonly concurrency: number
   readonly adopt: boolean
+  /** The pause after a commit, in milliseconds. */
+  readonly commitInterval: number
   /** How the first processes end; the one after them runs to the end. */
   readonly endings: ReadonlyArray<Ending>
 }
@@ -248,6 +250,7 @@ export const draw = (random: Seeded): Scenario => {
     lyingSync: false,
     concurrency: random.int(1, 4),
     adopt: random.chance(0.5),
+    commitInterval: demands.pick([0, 2, 50]),
     endings: Array.from({ length: random.pick([0, 1, 2, 3, 3]) }, () => drawEnding(random))
   }
 }
