@@ -66,7 +66,7 @@ export const make = (sql: SqlClient.SqlClient, path: string) => {
     Effect.gen(function* () {
       const found = yield* sql.unsafe<Row>(`SELECT ${columns} FROM sluice_groups WHERE name = ?`, [name])
       if (found[0] !== undefined) return toGroup(found[0])
-      const now = yield* Clock.currentTimeMillis
+      const now = Math.floor(yield* Clock.currentTimeMillis)
       const last = yield* sql<{ last: number | null }>`SELECT max(id) AS last FROM sluice_groups`
       const key = nextKey(last[0]!.last ?? 0, now, yield* Random.next)
       const made = yield* sql.unsafe<Row>(
