@@ -44,6 +44,7 @@ export type { Filter } from "./services/Store.js"
 // what a download is, how it ends, what happens to it
 export { percent, retryCount, Status, type Download, type Failure, type Outcome } from "./domain/Download.js"
 export { DownloadId } from "./domain/DownloadId.js"
+export type { Checksum } from "./domain/Checksum.js"
 export type { Completed } from "./domain/Completion.js"
 export { DownloadEvent } from "./domain/DownloadEvent.js"
 export type { Progress } from "./domain/Progress.js"

@@ -56,7 +56,10 @@ export const Failure = Schema.Struct({
 })
 export type Failure = typeof Failure.Type
 
-/** One failed try since the last resumable progress: what the durable retry policy is replayed from. */
+/**
+ * One failed try since the last resumable progress (or ever, where a checksum was wrong): what the durable retry policy is
+ * replayed from.
+ */
 export const Strike = Schema.Struct({ at: Schema.Number, failure: Failure })
 export type Strike = typeof Strike.Type
 

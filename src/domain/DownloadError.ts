@@ -45,6 +45,10 @@ const rules = {
   Truncated: transient(again),
   ProtocolViolation: transient("the server (or something in between) sends malformed answers"),
   IdentityLost: transient("the resource changes while it is being fetched; try again later"),
+  ChecksumMismatch: transient(
+    "the server sends other bytes than those the checksum is of; check the checksum, or fetch from another source"
+  ),
+  TooLarge: permanent("allow more with --max-size, if you trust the server"),
   UnwantedCoding: permanent(
     "the server compresses what was asked for uncompressed; fetch it from another source"
   ),
@@ -56,6 +60,9 @@ const rules = {
   InvalidUrl: permanent("give an absolute http:// or https:// URL"),
   UnsupportedScheme: permanent("only http:// and https:// can be fetched"),
   InvalidRequest: permanent("correct the option or header named above"),
+  ChecksumContradiction: permanent(
+    "let the unfinished download end, or cancel it if its checksum is the wrong one; then ask again"
+  ),
   // the disk
   DiskFull: wait("free some space; sluice goes on by itself"),
   DestinationUnusable: permanent("choose another directory or name, or correct its permissions"),

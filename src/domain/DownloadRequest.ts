@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { Checksum } from "./Checksum.js"
 import type { DownloadError } from "./DownloadError.js"
 import { make } from "./DownloadError.js"
 import * as FileName from "./FileName.js"
@@ -28,7 +29,14 @@ export const DownloadOptions = Schema.Struct({
   /** Waiting (host cooling down, disk full) without progress ends after this. @default 24 h; `get` uses 10 min */
   giveUp: Schema.NonNegative.pipe(Schema.finite()),
   /** @default "rename" */
-  onConflict: ConflictPolicy
+  onConflict: ConflictPolicy,
+  /**
+   * What the whole file must have before it gets its final name. A mismatch is retried from 0, `maxRetries` times.
+   * @default null, nothing is compared
+   */
+  checksum: Schema.optionalWith(Schema.NullOr(Checksum), { default: () => null }),
+  /** Bytes that the file may have at most; more ends the download for good. @default null, no limit */
+  maxSize: Schema.optionalWith(Schema.NullOr(Schema.NonNegativeInt), { default: () => null })
 })
 export type DownloadOptions = typeof DownloadOptions.Type
 
@@ -38,7 +46,9 @@ export const defaultOptions: DownloadOptions = {
   timeout: 30_000,
   stallTimeout: 30_000,
   giveUp: 24 * 3_600_000,
-  onConflict: "rename"
+  onConflict: "rename",
+  checksum: null,
+  maxSize: null
 }
 
 export type Header = readonly [name: string, value: string]
@@ -78,7 +88,7 @@ export interface Accepted {
   readonly meta: unknown
 }
 
-const validateOptions = Schema.validateEither(DownloadOptions)
+const decodeOptions = Schema.decodeEither(DownloadOptions)
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Fields that sluice itself is responsible for; a caller's value would break resuming or framing. */
@@ -179,18 +189,16 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
   if (!Number.isSafeInteger(priority))
     return Either.left(make("InvalidRequest", "the priority must be a whole number"))
   const options = { ...defaultOptions, ...defined(request.options ?? {}) }
-  const valid = validateOptions(options)
+  const valid = decodeOptions(options)
   if (Either.isLeft(valid))
-    return Either.left(
-      make("InvalidRequest", ParseResult.ArrayFormatter.formatErrorSync(valid.left).map(issueText).join("; "))
-    )
+    return Either.left(make("InvalidRequest", issuesByOption(valid.left).map(issueText).join("; ")))
   return Either.map(acceptMeta(request.meta), (meta) => ({
     url: url.href,
     directory,
     output: request.output ?? null,
     headers,
     priority,
-    options,
+    options: valid.right,
     meta
   }))
 }
@@ -199,6 +207,12 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
 export const keyOf = (accepted: Pick<Accepted, "url" | "directory" | "output">): string =>
   // JSON, because names may hold any separator
   JSON.stringify([accepted.url, accepted.directory, accepted.output])
+
+/** The first issue of each option: of a union, the rest only say that it isn't null either. */
+const issuesByOption = (error: ParseResult.ParseError): ReadonlyArray<ParseResult.ArrayFormatterIssue> => {
+  const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
+  return issues.filter(({ path }, i) => issues.findIndex((other) => other.path[0] === path[0]) === i)
+}
 
 const issueText = ({ message, path }: ParseResult.ArrayFormatterIssue): string =>
   `the option ${path.join(".")}: ${printable(message)}`

@@ -183,6 +183,35 @@ const contentLength = (headers: Headers): Length => {
   })
 }
 
+/** What is wrong with a resource of so many bytes (as far as is known), where at most `limit` are wanted. */
+export const sizeFault = (limit: number | null, size: number | undefined): DownloadError | undefined =>
+  limit === null || size === undefined || size <= limit
+    ? undefined
+    : make("TooLarge", `it has ${size} bytes, and at most ${limit} are wanted`)
+
+/**
+ * Where a body has to end that starts at this offset, in bytes of it, and what it means if it goes on: it was announced to,
+ * or no more is wanted.
+ */
+export const bodyLimit = (
+  announced: number | undefined,
+  start: number,
+  limit: number | null
+): { readonly bytes: number; readonly excess: DownloadError } | undefined => {
+  if (announced !== undefined) {
+    return {
+      bytes: announced,
+      excess: make("ProtocolViolation", `the server sent more than the ${announced} bytes it announced`)
+    }
+  }
+  return limit === null
+    ? undefined
+    : {
+        bytes: Math.max(0, limit - start),
+        excess: make("TooLarge", `it has more than the ${limit} bytes wanted`)
+      }
+}
+
 /**
  * Whether a body that ended is what was announced. `received` counts the bytes of this body.
  * Undefined means yes.

@@ -3,6 +3,7 @@
  * nothing else; the store applies them one by one with `transition`.
  */
 import * as Data from "effect/Data"
+import type { Checksum } from "./Checksum.js"
 import type { EngineId, Failure, FinalRecord, Outcome, PartRecord } from "./Download.js"
 import type { Validator } from "./Validator.js"
 
@@ -27,15 +28,18 @@ export type Message = Data.TaggedEnum<{
   }
   /** `bytes` from offset 0 are on stable storage. */
   Checkpointed: { readonly bytes: number; readonly total: number | null }
-  /** All bytes are verified and on stable storage; the file is about to get this name. */
-  Publishing: { readonly record: FinalRecord }
+  /**
+   * All bytes are verified and on stable storage; the file is about to get this name. `verified` is the checksum they have
+   * been found to have: where the row asks for another by now, nothing is recorded, and it has to be verified first.
+   */
+  Publishing: { readonly record: FinalRecord; readonly verified: Checksum | null }
   Succeeded: { readonly outcome: Outcome; readonly record: FinalRecord }
   Failed: { readonly failure: Failure; readonly verdict: Verdict }
   /** The worker was interrupted and has let go of everything. */
   Released: {}
   /** The owner died (its lock is free) and an heir found the row. */
   Abandoned: {}
-  /** The bytes held are given up: their file is about to be removed. */
+  /** The bytes held are given up: their file is about to be cut or removed. */
   Renounced: {}
   PauseRequested: {}
   CancelRequested: {}

@@ -7,7 +7,8 @@
  */
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
-import type { Desired, Download, Failure, Status } from "./Download.js"
+import { type Checksum, same } from "./Checksum.js"
+import type { Desired, Download, Failure, Status, Strike } from "./Download.js"
 import { terminal } from "./Download.js"
 import { kindOf } from "./DownloadError.js"
 import type { Message, Tag } from "./Message.js"
@@ -25,7 +26,7 @@ export const table: Record<Tag, Row> = {
   Failed: { processing: ["retrying", "waiting", "failed", "paused", "cancelled"] },
   Released: { processing: ["pending", "paused", "cancelled"] },
   Abandoned: { processing: ["pending", "failed", "paused", "cancelled"] },
-  Renounced: { paused: ["paused"] },
+  Renounced: { paused: ["paused"], processing: ["processing"] },
   PauseRequested: {
     pending: ["paused"],
     retrying: ["paused"],
@@ -114,14 +115,14 @@ const apply = (download: Download, message: Message, at: number): Download => {
         ...download,
         checkpoint: message.bytes,
         total: message.total,
-        ...(resumable(download, message.bytes) ? { strikes: [], crashes: 0, waitingSince: null } : {})
+        ...(resumable(download, message.bytes)
+          ? { strikes: download.strikes.filter(isMismatch), crashes: 0, waitingSince: null }
+          : {})
       }
     case "Publishing":
-      return {
-        ...download,
-        publishing: message.record,
-        total: message.record.size
-      }
+      return isVerified(download, message.verified)
+        ? { ...download, publishing: message.record, total: message.record.size }
+        : download
     case "Succeeded":
       return {
         ...download,
@@ -185,6 +186,16 @@ const apply = (download: Download, message: Message, at: number): Download => {
  */
 const resumable = (download: Download, bytes: number): boolean =>
   bytes > download.attemptFrom && download.validator !== null && canProve(download.validator)
+
+/**
+ * Failures that no progress makes up for: the bytes came well and were the wrong ones, so that the next ones' coming well
+ * says nothing. Else a wrong checksum would have its file fetched for ever.
+ */
+const isMismatch = ({ failure }: Strike): boolean => failure.reason === "ChecksumMismatch"
+
+/** Whether nothing is left to be verified of what the row asks for; a checksum may have been added meanwhile. */
+const isVerified = ({ options }: Download, verified: Checksum | null): boolean =>
+  options.checksum === null || (verified !== null && same(options.checksum, verified))
 
 /** A cancelled download ends, also when a pause or a resume arrives before its worker has let go. */
 const unlessCancelled = (download: Download, desired: Desired): Desired =>

@@ -1,25 +1,29 @@
 /**
- * A sink that takes exactly what was announced and not a byte more: what comes beyond is a protocol violation and is
- * not written (PROMISES B3), whatever the framing below thought of it.
+ * A sink that takes what was announced, or as much as is wanted, and not a byte more: what comes beyond is an error and is
+ * not written (PROMISES B3, H2), whatever the framing below thought of it.
  */
 import type { DownloadError } from "../domain/DownloadError.js"
-import { make } from "../domain/DownloadError.js"
 import type { ByteSink } from "../services/Wire.js"
 
 export interface BoundedSink extends ByteSink {
-  /** Set once more has come than was announced. */
+  /** Set once more has come. */
   readonly excess: DownloadError | undefined
 }
 
-/** `limit` is the announced length of this body in bytes; undefined where none was announced. */
-export const boundedSink = (sink: ByteSink, limit: number | undefined): BoundedSink => {
-  let left = limit ?? Infinity
+/** How many bytes it takes, and what it means if there are more; undefined where there is no bound. */
+export interface Bound {
+  readonly bytes: number
+  readonly excess: DownloadError
+}
+
+export const boundedSink = (sink: ByteSink, bound: Bound | undefined): BoundedSink => {
+  let left = bound?.bytes ?? Infinity
   let excess: DownloadError | undefined
   const bounded: BoundedSink = {
     write: (chunk) => {
       left -= chunk.length
-      if (left >= 0) return sink.write(chunk)
-      excess = make("ProtocolViolation", `the server sent more than the ${limit} bytes it announced`)
+      if (bound === undefined || left >= 0) return sink.write(chunk)
+      excess = bound.excess
       bounded.onFailure(excess)
       return false
     },

@@ -129,7 +129,7 @@ const make = Effect.gen(function* () {
       const enqueued: Array<Enqueued> = []
       for (let i = 0; i < accepted.length; i += bulk) {
         const portion = yield* store(accepted.slice(i, i + bulk))
-        for (const { attached, download } of portion) enqueued.push({ id: download.id, attached, download })
+        for (const one of portion) enqueued.push({ id: one.download.id, ...one })
         yield* supervisor.ring
       }
       return enqueued
@@ -139,7 +139,7 @@ const make = Effect.gen(function* () {
     return yield* record(yield* acceptAll(requests), (portion) => store.enqueue(portion, { own: !adopt }))
   })
 
-  const enqueue: Shape["enqueue"] = (request) => Effect.map(enqueueAll([request]), ([enqueued]) => enqueued!)
+  const enqueue: Shape["enqueue"] = (request) => Effect.flatMap(enqueueAll([request]), orRefused)
 
   const enqueueInto = Effect.fn("Group.enqueueAll")(function* (
     group: GroupId,
@@ -193,7 +193,7 @@ const make = Effect.gen(function* () {
     status: (id) => Effect.map(row(id), ({ status }) => status),
     list: (filter = {}) => store.list(filter),
     ...Intent.make({ store, supervisor, row, discard: publisher.discard, enqueue }),
-    group: Groups.make({ store, options, inherit, enqueueInto, orFailure }),
+    group: Groups.make({ store, options, inherit, enqueueInto, orRefused, orFailure }),
     drained: orFailure(
       Effect.gen(function* () {
         const bell = yield* Effect.makeLatch(false)
@@ -217,6 +217,12 @@ const make = Effect.gen(function* () {
     isRunning: supervisor.isRunning
   })
 })
+
+/** Of one that was enqueued alone. */
+const orRefused = ([enqueued]: ReadonlyArray<Enqueued>): Effect.Effect<
+  Enqueued,
+  DownloadError.DownloadError
+> => (enqueued!.refused === undefined ? Effect.succeed(enqueued!) : Effect.fail(enqueued!.refused))
 
 /** Needs a store and a supervisor over the same database. */
 export const layer: Layer.Layer<Downloads, never, Store | Supervisor | EngineLife | PartFile> = Layer.effect(

@@ -28,6 +28,7 @@ interface Dependencies {
     group: GroupId,
     requests: Iterable<DownloadRequest>
   ) => Effect.Effect<ReadonlyArray<Enqueued>, DownloadError | StoreError | GroupSealed>
+  readonly orRefused: (enqueued: ReadonlyArray<Enqueued>) => Effect.Effect<Enqueued, DownloadError>
   readonly orFailure: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E | StoreError>
 }
 
@@ -37,7 +38,7 @@ const lookSize = 1000
 /** How often the owners of other engines' members are looked at, in milliseconds. */
 const inheritInterval = 2000
 
-export const make = ({ enqueueInto, inherit, options, orFailure, store }: Dependencies) => {
+export const make = ({ enqueueInto, inherit, options, orFailure, orRefused, store }: Dependencies) => {
   const { adopt, pollInterval, progressInterval } = options
 
   const progress = (id: GroupId): Effect.Effect<GroupProgress, StoreError> =>
@@ -115,7 +116,7 @@ export const make = ({ enqueueInto, inherit, options, orFailure, store }: Depend
     return {
       id,
       name: known,
-      enqueue: (request) => Effect.map(enqueueInto(id, [request]), ([enqueued]) => enqueued!),
+      enqueue: (request) => Effect.flatMap(enqueueInto(id, [request]), orRefused),
       enqueueAll: (requests) => enqueueInto(id, requests),
       seal: Effect.map(store.sealGroup(id), progressOf),
       progress: progress(id),

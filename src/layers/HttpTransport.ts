@@ -5,9 +5,9 @@
  * The part file and what the row claims of it are PartSession's business; retries, verification of the whole and the final
  * name are left to others.
  *
- * Tricky interleavings: the rounds race the watch, which checkpoints while a body streams and ends a silent one. When either
- * side ends, the other is interrupted and awaited; then the writer is drained and a last checkpoint made, so that a
- * pause or a cut wastes nothing.
+ * Tricky interleavings: the watchdog checkpoints while a body streams, and ends a silent one. When the rounds have ended, for
+ * whatever reason, and the last tick with them, the writer is drained and a last checkpoint made, so that a pause or a
+ * cut wastes nothing.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -28,8 +28,10 @@ import { type Reporter, type Transferred, Transport } from "../services/Transpor
 import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
 import { boundedSink } from "./BoundedSink.js"
 import * as PartSession from "./PartSession.js"
-import { firstToEnd } from "./Race.js"
-import { watch } from "./Watchdog.js"
+import * as Watchdog from "./Watchdog.js"
+
+/** A whole file of so many bytes or more is recorded before it is verified. */
+const worthRecording = 8 * 1024 * 1024
 
 type Failures = DownloadError.DownloadError | StoreError
 
@@ -42,6 +44,7 @@ const make = Effect.gen(function* () {
   const wire = yield* Wire
   const disk = yield* PartFile
   const { checkpointInterval } = yield* EngineOptions
+  const watchdog = yield* Watchdog.make
 
   /** One request, its redirects followed. */
   const follow = (
@@ -85,10 +88,16 @@ const make = Effect.gen(function* () {
     )
 
   // uninterruptible but for the body itself: what has proved wrong must not be claimed on the way out
-  const receive = (session: PartSession.PartSession, response: WireResponse, body: Body) =>
+  const receive = (
+    session: PartSession.PartSession,
+    response: WireResponse,
+    body: Body,
+    maxSize: number | null
+  ) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
-        const sink = boundedSink(session.write(body.total), body.bodyLength)
+        const bound = Identity.bodyLimit(body.bodyLength, body.start, maxSize)
+        const sink = boundedSink(session.write(body.total), bound)
         const ended = yield* Effect.exit(restore(response.pipe(sink)))
         if (sink.excess !== undefined) return yield* contradicted(session, body, sink.excess)
         yield* ended
@@ -104,6 +113,7 @@ const make = Effect.gen(function* () {
 
   const transfer = (download: Download, reporter: Reporter) =>
     Effect.gen(function* () {
+      const { checksum, maxSize, stallTimeout, timeout } = download.options
       const session = yield* PartSession.open(disk, download, reporter)
       const activity: Activity = { phase: "connecting", bytes: 0, held: false }
       /** What is held could not be continued: ask for all of it. */
@@ -125,6 +135,11 @@ const make = Effect.gen(function* () {
           distrusted = true
           return "more"
         }
+        const tooLarge = Identity.sizeFault(maxSize, verdict.total)
+        if (tooLarge !== undefined) {
+          yield* response.discard
+          return yield* tooLarge
+        }
         if (verdict.start === 0) {
           if (verdict.restart !== undefined)
             yield* Effect.logInfo(`starting again from 0: ${verdict.restart}`)
@@ -137,11 +152,13 @@ const make = Effect.gen(function* () {
           distrusted = false
         }
         reporter.gauge.state = "downloading"
-        return yield* receive(session, response, verdict)
+        return yield* receive(session, response, verdict, maxSize)
       })
 
       const rounds: Effect.Effect<Transferred, Failures> = Effect.gen(function* () {
         const whole = session.part !== undefined && session.held.bytes === session.held.total
+        const tooLarge = whole ? Identity.sizeFault(maxSize, session.held.total) : undefined
+        if (tooLarge !== undefined) return yield* tooLarge
         let result: Round = whole ? "complete" : "more"
         while (result === "more") result = yield* Effect.scoped(round)
         if (result !== "complete") return { _tag: "Skipped", filename: result.skipped }
@@ -155,22 +172,26 @@ const make = Effect.gen(function* () {
         }
       })
 
-      const { stallTimeout, timeout } = download.options
-      const guard = watch({
-        activity,
-        timeout,
-        stallTimeout,
-        interval: checkpointInterval,
-        onTick: session.record
-      })
-      return yield* firstToEnd(rounds, guard).pipe(
-        Effect.tap(() => session.sound),
-        Effect.onError(() => session.keep)
-      )
+      return yield* watchdog
+        .watch(rounds, {
+          activity,
+          timeout,
+          stallTimeout,
+          interval: checkpointInterval,
+          onTick: session.record
+        })
+        .pipe(
+          // verifying takes a while: neither a crash nor a pause then should cost what has just come
+          Effect.tap(() =>
+            checksum !== null && session.held.bytes >= worthRecording ? session.record : Effect.void
+          ),
+          Effect.tap(() => session.sound),
+          Effect.onError(() => session.keep)
+        )
     })
 
   return Transport.of({ transfer })
 })
 
 /** Needs the two seams. */
-export const layer: Layer.Layer<Transport, never, Wire | PartFile> = Layer.effect(Transport, make)
+export const layer: Layer.Layer<Transport, never, Wire | PartFile> = Layer.scoped(Transport, make)

@@ -27,6 +27,8 @@ export interface MemoryDisk {
   readonly hang: () => void
   /** The next sync fails. */
   readonly failSync: () => void
+  /** What happens before every read. */
+  readonly beforeReads: (effect: Effect.Effect<void>) => void
 }
 
 const fail = (code: string, operation: string, path: string) =>
@@ -37,6 +39,7 @@ export const make = (): MemoryDisk => {
   const syncs: Array<number> = []
   let hanging = false
   let failing = false
+  let reading: Effect.Effect<void> = Effect.void
   let inodes = 0
 
   const factsOf = ({ data, ino, mtime }: MemoryFile): FileFacts => ({
@@ -63,6 +66,14 @@ export const make = (): MemoryDisk => {
       file.data.set(bytes, position)
       done(undefined)
     },
+    readAt: (buffer, position) =>
+      Effect.flatMap(reading, () =>
+        Effect.sync(() => {
+          const bytes = file.data.subarray(position, position + buffer.length)
+          buffer.set(bytes)
+          return bytes.length
+        })
+      ),
     sync: Effect.flatMap(Clock.currentTimeMillis, (at) => {
       syncs.push(at)
       file.mtime = String(at * 1_000_000)
@@ -109,5 +120,14 @@ export const make = (): MemoryDisk => {
     syncDirectory: () => Effect.void,
     ensureDirectory: () => Effect.void
   }
-  return { disk, files, syncs, hang: () => (hanging = true), failSync: () => (failing = true) }
+  return {
+    disk,
+    files,
+    syncs,
+    hang: () => (hanging = true),
+    failSync: () => (failing = true),
+    beforeReads: (effect) => {
+      reading = effect
+    }
+  }
 }

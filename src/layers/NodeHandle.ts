@@ -82,6 +82,16 @@ const writeAll = (
     writeAll(fd, left, position + written, done)
   })
 
+/** At once: what was just opened is known to the system. Undefined if it is no regular file. */
+const identify = (fd: number): FileIdentity | NodeJS.ErrnoException | undefined => {
+  try {
+    const stats = fs.fstatSync(fd, { bigint: true })
+    return stats.isFile() ? toIdentity(stats) : undefined
+  } catch (error) {
+    return error as NodeJS.ErrnoException
+  }
+}
+
 class NodeHandle implements Handle {
   private underWay = 0
   private closing = false
@@ -127,6 +137,11 @@ class NodeHandle implements Handle {
     else writeAll(this.fd, buffers, position, end)
   }
 
+  readonly readAt: Handle["readAt"] = (buffer, position) =>
+    this.use("read", (fd, done: Callback<number>) =>
+      fs.read(fd, buffer, 0, buffer.length, position, (error, read) => done(error, read))
+    )
+
   readonly sync: Handle["sync"] = this.use("sync", (fd, done: Callback<void>) => fs.fdatasync(fd, done))
 
   readonly truncate: Handle["truncate"] = (length) =>
@@ -159,15 +174,14 @@ export const open = (
       // one for both directions without waiting, POSIX leaves that open)
       fs.open(path, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0o666, (error, fd) => {
         if (error) return resume(Effect.fail(toFileError(error, operation, path)))
-        fs.fstat(fd, { bigint: true }, (error, stats) => {
-          if (!error && stats.isFile()) {
-            return resume(Effect.succeed(new NodeHandle(fd, path, toIdentity(stats))))
-          }
-          const failure = error
-            ? toFileError(error, operation, path)
-            : new FileError({ reason: "NotAFile", operation, path })
-          fs.close(fd, () => resume(Effect.fail(failure)))
-        })
+        const identity = identify(fd)
+        if (identity !== undefined && !(identity instanceof Error)) {
+          return resume(Effect.succeed(new NodeHandle(fd, path, identity)))
+        }
+        const failure = identity
+          ? toFileError(identity, operation, path)
+          : new FileError({ reason: "NotAFile", operation, path })
+        fs.close(fd, () => resume(Effect.fail(failure)))
       })
     ),
     (handle) => handle.close

@@ -23,6 +23,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as path from "node:path"
+import type { Checksum } from "../domain/Checksum.js"
 import type { Download, FinalRecord } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import { sameFile } from "../domain/FileFacts.js"
@@ -45,6 +46,8 @@ export interface Finished {
   readonly partName: string
   readonly filename: string
   readonly size: number
+  /** The checksum its bytes have been found to have. */
+  readonly verified: Checksum | null
 }
 
 const fileFailure = <A, R>(effect: Effect.Effect<A, FileError, R>) =>
@@ -54,7 +57,10 @@ const vanished = (part: string): DownloadError.DownloadError =>
   DownloadError.make("DiskFailed", `${part} was removed or replaced before it was finished`)
 
 export const make = (disk: Disk) => {
-  /** Brings a whole part under its final name and the row to `completed`. */
+  /**
+   * Brings a whole part under its final name and the row to `completed`. Does nothing and succeeds with the row, still
+   * `processing`, where that asks for a checksum by now which was not verified.
+   */
   const publish = (
     download: Download,
     finished: Finished,
@@ -76,8 +82,10 @@ export const make = (disk: Disk) => {
         return yield* DownloadError.make("DiskFailed", `the part file has ${length} bytes instead of ${size}`)
       }
       const record: FinalRecord = { name: finished.filename, size, ...rest }
-      yield* reporter.tell(Publishing({ record }))
-      return yield* name(download, finished.partName, record, reporter)
+      const { verified } = finished
+      const row = yield* reporter.tell(Publishing({ record, verified }))
+      if (row.publishing === null) return row
+      return yield* name(download, finished.partName, record, verified, reporter)
     })
 
   /** From the committed intent on. */
@@ -85,6 +93,7 @@ export const make = (disk: Disk) => {
     download: Download,
     partName: string,
     intended: FinalRecord,
+    verified: Checksum | null,
     reporter: Reporter
   ): Effect.Effect<Download, Failures> =>
     Effect.gen(function* () {
@@ -104,7 +113,7 @@ export const make = (disk: Disk) => {
           return yield* DownloadError.make("DestinationUnusable", `${final} is a directory`)
         }
         ;[record, n] = yield* freeName(directory, intended, n + 1)
-        yield* reporter.tell(Publishing({ record }))
+        yield* reporter.tell(Publishing({ record, verified }))
       }
       yield* fileFailure(disk.remove(part))
       yield* fileFailure(disk.syncDirectory(directory))
@@ -213,7 +222,14 @@ export const make = (disk: Disk) => {
       const conclusion = yield* recall(download, download.publishing)
       if (conclusion._tag === "Lost") return undefined
       if (conclusion._tag === "Publish")
-        return yield* name(download, download.part.name, conclusion.record, reporter)
+        // none can have been added since this one was verified
+        return yield* name(
+          download,
+          download.part.name,
+          conclusion.record,
+          download.options.checksum,
+          reporter
+        )
       if (conclusion.leftover)
         yield* fileFailure(disk.remove(path.join(download.directory, download.part.name)))
       yield* fileFailure(disk.syncDirectory(download.directory))

@@ -56,6 +56,8 @@ export const make = (script: Script) => {
           pipe: (sink) =>
             Effect.gen(function* () {
               request.activity.phase = "body"
+              let refused: DownloadError | undefined
+              sink.onFailure = (error) => (refused = error)
               for (const step of answer.body ?? []) {
                 if (step === "forever") return yield* Effect.never
                 if (typeof step === "function") step()
@@ -63,6 +65,7 @@ export const make = (script: Script) => {
                 else if (step instanceof Uint8Array) {
                   request.activity.bytes += step.length
                   sink.write(step)
+                  if (refused !== undefined) return yield* refused
                 } else return yield* step
               }
               log.aborted = false

@@ -32,6 +32,7 @@ import type { DownloadId } from "../domain/DownloadId.js"
 import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
+import { EngineOptions } from "../services/EngineOptions.js"
 import { type CommitListener, type Counters, type Shape, Store, type StoreChange } from "../services/Store.js"
 import { Database } from "./Database.js"
 import { type Failures, StoreBatch } from "./StoreBatch.js"
@@ -71,6 +72,7 @@ const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const database = yield* Database
   const { id: engine } = yield* EngineLife
+  const { commitInterval } = yield* EngineOptions
   const state = yield* Ref.make<State>({
     claimed: HashMap.empty(),
     counters: { enqueued: 0, completed: 0, failed: 0, cancelled: 0 }
@@ -128,12 +130,14 @@ const make = Effect.gen(function* () {
           Effect.uninterruptible
         )
 
+  const pause = commitInterval === 0 ? Effect.void : Effect.sleep(commitInterval)
+
   const actor = yield* Effect.uninterruptibleMask((restore) =>
     Effect.iterate(false, {
       while: (ended) => !ended,
       body: () =>
         Effect.flatMap(restore(inbox.takeAll), ([jobs, ended]) =>
-          Effect.as(settle(Chunk.toReadonlyArray(jobs)), ended)
+          Effect.as(Effect.zipRight(settle(Chunk.toReadonlyArray(jobs)), ended ? Effect.void : pause), ended)
         )
     })
   ).pipe(Effect.annotateLogs("module", "sluice/Store"), Effect.forkScoped, Effect.interruptible)

@@ -83,7 +83,7 @@ export const make = (sql: SqlClient.SqlClient, path: string) => {
     )
 
   /** Runs `work`, and makes the downloads it gives members; a sealed group is left alone, and `work` is not run. */
-  const fill = <A extends { readonly download: { readonly id: DownloadId } }>(
+  const fill = <A extends { readonly download: { readonly id: DownloadId }; readonly refused?: unknown }>(
     id: GroupId,
     batch: StoreBatch,
     work: Effect.Effect<ReadonlyArray<A>, Failures>
@@ -92,7 +92,8 @@ export const make = (sql: SqlClient.SqlClient, path: string) => {
       const group = yield* byId(id)
       if (group.sealed) return Either.left(new GroupSealed({ id, name: group.name }))
       const enqueued = yield* work
-      const keys = JSON.stringify(enqueued.map(({ download }) => toKey(download.id)))
+      const members = enqueued.filter(({ refused }) => refused === undefined)
+      const keys = JSON.stringify(members.map(({ download }) => toKey(download.id)))
       const added = yield* sql.unsafe(
         `INSERT OR IGNORE INTO sluice_members (download_id, group_id) SELECT value, ? FROM json_each(?)
          RETURNING download_id`,

@@ -5,16 +5,18 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import { createHash } from "node:crypto"
+import { merge, same } from "../domain/Checksum.js"
 import type { Download, EngineId } from "../domain/Download.js"
 import { terminal } from "../domain/Download.js"
 import { type DownloadId, fromKey, nextKey, toKey } from "../domain/DownloadId.js"
 import { type Accepted, keyOf } from "../domain/DownloadRequest.js"
 import { Abandoned, Claimed, Released, ResumeRequested } from "../domain/Message.js"
 import type { Enqueued } from "../services/Store.js"
-import type { StoreBatch } from "./StoreBatch.js"
+import type { Failures, StoreBatch } from "./StoreBatch.js"
 import { owners } from "./StoreReads.js"
 
 const notTerminal = `status NOT IN ('completed', 'failed', 'cancelled')`
@@ -86,21 +88,31 @@ export const make = ({ engine, sql }: Dependencies) => {
       return yield* Effect.forEach(answers, ({ attached, id }, i) =>
         Effect.gen(function* () {
           const download = yield* batch.load(id)
-          const current = attached ? yield* attach(batch, download, requests[i]!, own) : download
-          return { attached, download: current } satisfies Enqueued
+          return attached ? yield* attach(batch, download, requests[i]!, own) : { attached, download }
         })
       )
     })
 
-  /** What the later of two equal requests says of headers, limits and priority replaces what the earlier said. */
-  const attach = (batch: StoreBatch, download: Download, request: Accepted, own: boolean) =>
+  /**
+   * What the later of two equal requests says of headers, limits and priority replaces what the earlier said. A checksum is
+   * added, but never changed or silently left out: then the later request is refused, and nothing is changed.
+   */
+  const attach = (
+    batch: StoreBatch,
+    download: Download,
+    request: Accepted,
+    own: boolean
+  ): Effect.Effect<Enqueued, Failures> =>
     Effect.gen(function* () {
-      if (download.owner !== null && download.owner !== engine) return download
+      const foreign = download.owner !== null && download.owner !== engine
+      const checksum = merge(download.options.checksum, request.options.checksum, closed(download, foreign))
+      if (Either.isLeft(checksum)) return { attached: true, download, refused: checksum.left }
+      if (foreign) return { attached: true, download }
       const adopted = own && download.owner === null
       batch.put({
         ...download,
         headers: Redacted.make(request.headers),
-        options: request.options,
+        options: { ...request.options, checksum: checksum.right },
         priority: request.priority,
         meta: request.meta ?? download.meta,
         owner: adopted ? engine : download.owner,
@@ -109,7 +121,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       const current = yield* batch.load(download.id)
       // whoever asks wants it to go on, and to know soon where the server still says to wait; a backoff goes on where it was
       const held = current.status === "paused" || current.status === "waiting" || current.desired === "paused"
-      return held ? yield* batch.apply(current, ResumeRequested()) : current
+      return { attached: true, download: held ? yield* batch.apply(current, ResumeRequested()) : current }
     })
 
   const claim = (limit: number, adopt: boolean) =>
@@ -179,9 +191,22 @@ export const make = ({ engine, sql }: Dependencies) => {
   return { adopt, claim, disown, enqueue, register, remove }
 }
 
-/** A new try of a request that failed goes on with the part it left behind; that part has one owner again. */
+/** Why no checksum can be added to an unfinished download, if so. */
+const closed = (download: Download, foreign: boolean): string | undefined => {
+  if (foreign) return "another engine is working on it"
+  return download.publishing === null ? undefined : "its file is about to get its name"
+}
+
+/**
+ * A new try of a request that failed goes on with the part it left behind; that part has one owner again. Not where it
+ * was about to get its name, unverified by the checksum that is asked for now: it may have the name already.
+ */
 const inheriting = (download: Download, failed: Download | undefined, batch: StoreBatch): Download => {
   if (failed === undefined) return download
+  const { checksum } = download.options
+  const verified =
+    checksum === null || (failed.options.checksum !== null && same(checksum, failed.options.checksum))
+  if (failed.publishing !== null && !verified) return download
   batch.put({ ...failed, part: null })
   const { checkpoint, filename, part, publishing, total, validator } = failed
   return { ...download, checkpoint, filename, part, publishing, total, validator }

@@ -49,6 +49,8 @@ export interface Claim {
   readonly before: Effect.Effect<void>
   halted: boolean
   started: boolean
+  /** Whether it still holds its permit. */
+  permitted: boolean
 }
 
 /** What outlives one run of the engine. */
@@ -64,6 +66,12 @@ export interface Run {
   /** Stops within its bound, and succeeds with what has not stopped by then. */
   readonly stop: Effect.Effect<ReadonlyArray<DownloadId>>
 }
+
+/**
+ * Downloads that are worked on, for each that may transfer: what is being published needs no permit any more, so that the next
+ * transfer does not wait for syncs and commits.
+ */
+const claimsPerPermit = 4
 
 /** The longest sleep until a row is due, in milliseconds. */
 const maxSleep = 60_000
@@ -85,6 +93,10 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   const queue = yield* Queue.bounded<Download>(concurrency)
   const { claims, doorbell } = shared
   const hands = yield* Scope.make()
+  /** Claims of an earlier run that have not ended. */
+  const leftOver = claims.size
+  /** Claims that hold a permit. */
+  let transferring = 0
   const scope = yield* Scope.make()
   const fibers = yield* Scope.extend(FiberMap.make<DownloadId, void>(), scope)
 
@@ -103,9 +115,17 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   const stopEngine = (cause: Cause.Cause<StoreError>) =>
     Cause.isInterruptedOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(shared.failure, cause))
 
+  const releasePermit = (claim: Claim) =>
+    Effect.suspend(() => {
+      if (!claim.permitted) return Effect.void
+      claim.permitted = false
+      transferring--
+      return permits.release(1)
+    })
+
   const run = (download: Download, claim: Claim): Effect.Effect<void> =>
     worker
-      .run(download, claim.gauge, () => claim.halted)
+      .run(download, claim.gauge, () => claim.halted, releasePermit(claim))
       .pipe(
         Effect.interruptible,
         Effect.catchIf(
@@ -116,7 +136,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
         Effect.ensuring(
           Effect.gen(function* () {
             if (claims.get(download.id) === claim) claims.delete(download.id)
-            yield* permits.release(1)
+            yield* releasePermit(claim)
             yield* Deferred.succeed(claim.ended, undefined)
             yield* ring
           })
@@ -148,17 +168,20 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
         ended: Deferred.unsafeMake<void>(FiberId.none),
         before: earlier === undefined ? Effect.void : Deferred.await(earlier.ended),
         halted: false,
-        started: false
+        started: false,
+        permitted: true
       })
+      transferring++
     }
   }
 
   /** Claims as many rows as there are permits; false if there was nothing to claim. */
   const feed = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
+      while (claims.size - leftOver >= claimsPerPermit * concurrency) yield* restore(Queue.take(doorbell))
       yield* restore(permits.take(1))
       // nobody else takes permits, so all that no claim holds are free, or will be in an instant
-      const limit = Math.max(1, concurrency - claims.size)
+      const limit = Math.max(1, concurrency - transferring)
       yield* restore(permits.take(limit - 1)).pipe(Effect.onInterrupt(() => permits.release(1)))
       const rows = yield* store
         .claim({ limit, adopt, onClaimed })

@@ -1,17 +1,25 @@
 /**
- * The clockwork beside a transfer: one fiber that ends it when the network is silent for too long, and
- * that ticks so that what has arrived gets recorded.
+ * The clockwork beside all transfers of an engine: one fiber that ends those whose network is silent for too long, and that
+ * has each recorded now and then. A fiber for each would cost a small file more than its bytes do.
  *
  * It never runs per chunk: it samples what the Wire counts. Silence while we ourselves hold the Wire back (a slow disk) is
  * not the server's fault. Being sampled, a timeout fires at most one tick late.
+ *
+ * Tricky interleavings: a watched effect runs in a fiber of its own, so that it can be ended from here with an error; whoever
+ * waits for it is answered when that fiber has ended, and the last tick with it. A tick that fails ends what it belongs to.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { type DownloadError, make } from "../domain/DownloadError.js"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { type DownloadError, make as makeError } from "../domain/DownloadError.js"
 import type { Activity, Phase } from "../services/Wire.js"
+import { firstToEnd } from "./Race.js"
 
 /** All times in milliseconds. */
-interface Options<E> {
+export interface Options<E> {
   readonly activity: Activity
   /** For connecting, and for the response head. */
   readonly timeout: number
@@ -22,44 +30,135 @@ interface Options<E> {
   readonly onTick: Effect.Effect<void, E>
 }
 
+export interface Watchdog {
+  /** Runs the effect; fails when a phase takes too long, or with what `onTick` fails with. */
+  readonly watch: <A, E, E2, R>(
+    effect: Effect.Effect<A, E, R>,
+    options: Options<E2>
+  ) => Effect.Effect<A, E | E2 | DownloadError, R>
+}
+
 const expired = (phase: Phase, limit: number): DownloadError => {
   const seconds = `${Math.round(limit / 100) / 10} s`
   switch (phase) {
     case "connecting":
-      return make("ConnectTimeout", `no connection within ${seconds}`)
+      return makeError("ConnectTimeout", `no connection within ${seconds}`)
     case "awaiting-head":
-      return make("HeadersTimeout", `no answer within ${seconds}`)
+      return makeError("HeadersTimeout", `no answer within ${seconds}`)
     case "body":
-      return make("Stalled", `no byte came for ${seconds}`)
+      return makeError("Stalled", `no byte came for ${seconds}`)
+  }
+}
+
+/** One watched effect. */
+class Watched {
+  private since: number
+  private nextTick: number
+  private phase: Phase
+  private bytes: number
+  /** Why it was ended from here. */
+  cause: Cause.Cause<unknown> | undefined
+  ticking: Fiber.Fiber<void> | undefined
+  fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+
+  constructor(
+    readonly options: Options<unknown>,
+    now: number
+  ) {
+    this.since = now
+    this.nextTick = now + options.interval
+    this.phase = options.activity.phase
+    this.bytes = options.activity.bytes
+  }
+
+  private get limit(): number {
+    return this.phase === "body" ? this.options.stallTimeout : this.options.timeout
+  }
+
+  /** When to look again. */
+  get due(): number {
+    return Math.min(this.nextTick, this.since + this.limit)
+  }
+
+  /** Whether it is time for a tick. */
+  look(now: number): boolean {
+    const { activity, interval } = this.options
+    if (activity.phase !== this.phase || activity.bytes !== this.bytes || activity.held) {
+      this.phase = activity.phase
+      this.bytes = activity.bytes
+      this.since = now
+    } else if (now - this.since >= this.limit) {
+      this.end(Cause.fail(expired(this.phase, this.limit)))
+      this.since = Infinity
+    }
+    if (now < this.nextTick) return false
+    this.nextTick = now + interval
+    // the last one may still be at it
+    return this.ticking === undefined && this.cause === undefined
+  }
+
+  end(cause: Cause.Cause<unknown>): void {
+    this.cause ??= cause
+    const { fiber } = this
+    if (fiber !== undefined) fiber.unsafeInterruptAsFork(fiber.id())
   }
 }
 
 /** Milliseconds of a clock that nobody sets: a step of the wall clock must neither fire a timeout nor switch it off. */
 const monotonic = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
-/** Never succeeds; fails when a phase takes too long, or with what `onTick` fails with. */
-export const watch = <E>(options: Options<E>): Effect.Effect<never, DownloadError | E> =>
-  Effect.gen(function* () {
-    const { activity, interval, onTick, stallTimeout, timeout } = options
-    let now = yield* monotonic
-    let since = now
-    let nextTick = now + interval
-    let { bytes, phase } = activity
+export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(function* () {
+  const scope = yield* Effect.scope
+  const all = new Set<Watched>()
+  const bell = yield* Effect.makeLatch(false)
+  let wakesAt = 0
+
+  const tick = (watched: Watched) =>
+    Effect.exit(watched.options.onTick).pipe(
+      Effect.map((exit) => {
+        watched.ticking = undefined
+        if (Exit.isFailure(exit)) watched.end(exit.cause)
+      }),
+      Effect.forkIn(scope),
+      Effect.map((fiber) => {
+        // a tick may have ended at once
+        if (fiber.unsafePoll() === null) watched.ticking = fiber
+      })
+    )
+
+  yield* Effect.gen(function* () {
     for (;;) {
-      const limit = phase === "body" ? stallTimeout : timeout
-      yield* Effect.sleep(Math.max(1, Math.min(nextTick, since + limit) - now))
-      now = yield* monotonic
-      if (activity.phase !== phase || activity.bytes !== bytes || activity.held) {
-        phase = activity.phase
-        bytes = activity.bytes
-        since = now
-      } else if (now - since >= limit) {
-        return yield* expired(phase, limit)
+      yield* bell.close
+      const now = yield* monotonic
+      let due = Infinity
+      for (const watched of all) {
+        if (watched.due <= now && watched.look(now)) yield* tick(watched)
+        due = Math.min(due, watched.due)
       }
-      if (now >= nextTick) {
-        yield* onTick
-        now = yield* monotonic
-        nextTick = now + interval
-      }
+      wakesAt = due
+      if (due === Infinity) yield* bell.await
+      else yield* firstToEnd(Effect.sleep(Math.max(1, due - now)), bell.await)
     }
-  })
+  }).pipe(Effect.forkScoped, Effect.interruptible)
+
+  const watch: Watchdog["watch"] = (effect, options) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const watched = new Watched(options, yield* monotonic)
+        const fiber = yield* Effect.fork(restore(effect))
+        watched.fiber = fiber
+        all.add(watched)
+        if (watched.due < wakesAt) bell.unsafeOpen()
+        const awaited = yield* Effect.exit(restore(Fiber.await(fiber)))
+        const exit = Exit.isSuccess(awaited) ? awaited.value : yield* Fiber.interrupt(fiber)
+        all.delete(watched)
+        if (watched.ticking !== undefined) yield* Fiber.await(watched.ticking)
+        if (Exit.isFailure(awaited)) return yield* Effect.failCause(awaited.cause)
+        // whatever it made of being ended, this is why
+        if (watched.cause !== undefined) return yield* Effect.failCause(watched.cause as Cause.Cause<never>)
+        return yield* exit
+      })
+    )
+
+  return { watch }
+})

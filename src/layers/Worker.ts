@@ -1,7 +1,7 @@
 /**
  * One claim of one download, from the claimed row to the message that ends the claim.
  *
- * It puts the parts together (resume a publication, transfer, publish) and turns every way this can end into a message:
+ * It puts the parts together (resume a publication, transfer, verify, publish) and turns every way this can end into a message:
  * success, a typed failure with what the retry policy makes of it, an interruption (the row's `desired` says what
  * was meant), a defect (which fails this download and no other).
  *
@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { Download } from "../domain/Download.js"
-import { DownloadError, make as makeError } from "../domain/DownloadError.js"
+import { DownloadError, make as makeError, type Reason } from "../domain/DownloadError.js"
 import { Failed, Released } from "../domain/Message.js"
 import * as RetryPolicy from "../domain/RetryPolicy.js"
 import type { StoreError } from "../domain/StoreError.js"
@@ -23,6 +23,10 @@ import type { Shape as Disk } from "../services/PartFile.js"
 import type { Shape as StoreShape } from "../services/Store.js"
 import type { Gauge, Reporter, Shape as TransportShape } from "../services/Transport.js"
 import * as Publisher from "./Publisher.js"
+import { verify } from "./Verifier.js"
+
+/** Failures after which the part, its bytes given up, is of no use to anyone: it goes with the last try. */
+const spoils: ReadonlySet<Reason> = new Set<Reason>(["ChecksumMismatch", "TooLarge"])
 
 interface Dependencies {
   readonly store: StoreShape
@@ -34,7 +38,7 @@ interface Dependencies {
 export const make = ({ disk, options, store, transport }: Dependencies) => {
   const publisher = Publisher.make(disk)
 
-  const work = (download: Download, reporter: Reporter) =>
+  const work = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
     Effect.gen(function* () {
       const published = yield* publisher.resume(download, reporter)
       if (published !== undefined) return
@@ -42,9 +46,16 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
       const held: Download =
         download.publishing === null ? download : { ...download, checkpoint: 0, total: null, validator: null }
       const result = yield* transport.transfer(held, reporter)
+      yield* transferred
       if (result._tag === "Fetched") {
-        yield* publisher.publish(download, result, reporter)
-        return
+        let verified = download.options.checksum
+        for (;;) {
+          yield* verify(result.part, result.size, verified, reporter)
+          const row = yield* publisher.publish(download, { ...result, verified }, reporter)
+          if (row.status !== "processing") return
+          // a checksum was added while this went on
+          verified = row.options.checksum
+        }
       }
       // the name may have been taken after a part was begun
       const row = Option.getOrElse(yield* store.get(download.id), () => download)
@@ -73,6 +84,9 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
           Effect.as(Effect.logError("the retry policy died", defect), { _tag: "Final" } as const)
         )
       )
+      if (verdict._tag === "Final" && spoils.has(error.reason) && row.checkpoint === 0) {
+        yield* publisher.discard(row)
+      }
       const { detail, reason, retryAfter, status } = error
       return yield* store.tell(
         download.id,
@@ -90,9 +104,14 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
 
   /**
    * Fails only with what the store says; `Fenced` means that the download is someone else's now. `halted` tells whether it
-   * was stopped before it began.
+   * was stopped before it began; `transferred` is run when the network is not needed any more.
    */
-  const run = (download: Download, gauge: Gauge, halted: () => boolean): Effect.Effect<void, StoreError> => {
+  const run = (
+    download: Download,
+    gauge: Gauge,
+    halted: () => boolean,
+    transferred: Effect.Effect<void>
+  ): Effect.Effect<void, StoreError> => {
     let noted: Effect.Effect<unknown, StoreError> = Effect.void
     const reporter: Reporter = {
       gauge,
@@ -108,7 +127,9 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
         })
     }
     return Effect.uninterruptibleMask((restore) =>
-      restore(Effect.suspend(() => (halted() ? Effect.interrupt : work(download, reporter)))).pipe(
+      restore(
+        Effect.suspend(() => (halted() ? Effect.interrupt : work(download, reporter, transferred)))
+      ).pipe(
         Effect.exit,
         Effect.flatMap((exit) =>
           Exit.isSuccess(exit)

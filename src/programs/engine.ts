@@ -19,6 +19,9 @@ interface Config {
   readonly engine?: Partial<EngineOptions.EngineOptionsShape>
 }
 
+/** Of the live engine, in milliseconds. */
+const commitInterval = 2
+
 /** Starts working at once and stops, within its bound, when the layer is closed. */
 export const layer = ({ database, engine }: Config): Layer.Layer<Downloads, StoreError> =>
   Engine.layer.pipe(
@@ -26,7 +29,9 @@ export const layer = ({ database, engine }: Config): Layer.Layer<Downloads, Stor
     Layer.provide(Database.layerFile(database)),
     Layer.provide(UndiciWire.layer),
     Layer.provide(NodePartFile.layer),
-    Layer.provide(Layer.succeed(EngineOptions.EngineOptions, { ...EngineOptions.defaults, ...engine }))
+    Layer.provide(
+      Layer.succeed(EngineOptions.EngineOptions, { ...EngineOptions.defaults, commitInterval, ...engine })
+    )
   )
 
 /** The store alone: to look, without downloading anything. */

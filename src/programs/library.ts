@@ -44,12 +44,15 @@ export interface FileOptions extends Options {
   readonly database: string
 }
 
+/** Small files in great numbers cost few transactions, see EngineOptions. */
+const commitInterval = 2
+
 const positive = ["concurrency", "checkpointInterval", "progressInterval", "pollInterval"] as const
 
 /** A wrong option is a mistake in the program, not a state of the world: it dies. */
 const complete = (options: Options): Effect.Effect<EngineOptions.EngineOptionsShape> => {
   const { dispatcher: _, ...engine } = options
-  const all = { ...EngineOptions.defaults, adopt: true, ...defined(engine) }
+  const all = { ...EngineOptions.defaults, commitInterval, adopt: true, ...defined(engine) }
   for (const name of positive) {
     if (!(Number.isFinite(all[name]) && all[name] > 0)) {
       return Effect.die(new RangeError(`the option ${name} must be a number above 0, not ${all[name]}`))

@@ -25,6 +25,8 @@ export interface Enqueued {
   readonly attached: boolean
   /** The row as it was recorded. */
   readonly download: Download
+  /** Why it was not taken in after all (`enqueueAll` only): it contradicts `download`, which stays as it was. */
+  readonly refused?: DownloadError | undefined
 }
 
 /** @see {@link Shape.awaitAll} */
@@ -72,7 +74,8 @@ export interface Shape {
   /**
    * Checks the request and its directory, and records it. When this has returned, the download survives a crash at any
    * later instant. The same request again (same URL, directory and name), while the first is unfinished, attaches to it: its
-   * headers, options, priority and (if given) meta replace the earlier ones. Works also while the engine is stopped.
+   * headers, options, priority and (if given) meta replace the earlier ones; with another checksum it
+   * fails. Works also while the engine is stopped.
    */
   readonly enqueue: (request: DownloadRequest) => Effect.Effect<Enqueued, DownloadError | StoreError>
   /**

@@ -24,6 +24,12 @@ export interface EngineOptionsShape {
    * crash if it is shorter; each time costs an fdatasync and a row. @default 500
    */
   readonly checkpointInterval: number
+  /**
+   * Commits are followed by a pause of so many milliseconds, in which further changes gather, to be committed together: many
+   * small files cost few transactions, and a lone change waits for nobody. 0 commits whatever is there at once, and needs no
+   * clock. @default 0; the live engine uses 2
+   */
+  readonly commitInterval: number
   /** `Downloads.progress` and a group's progress speak at most this often, in milliseconds. @default 500 */
   readonly progressInterval: number
   /**
@@ -50,6 +56,7 @@ export const defaults: EngineOptionsShape = {
   autoStart: true,
   checkpointInterval: 500,
   progressInterval: 500,
+  commitInterval: 0,
   pollInterval: 200,
   shutdownTimeout: 10_000,
   directory: ".",

@@ -25,6 +25,8 @@ export interface Handle {
     position: number,
     done: (error: FileError | undefined) => void
   ) => void
+  /** Reads into the buffer from a byte position; succeeds with how many bytes it got, 0 only at the end of the file. */
+  readonly readAt: (buffer: Uint8Array, position: number) => Effect.Effect<number, FileError>
   /** fdatasync: when it succeeds, every byte whose `writeAt` had called back before is on stable storage. */
   readonly sync: Effect.Effect<void, FileError>
   /** Cuts (or extends with zeros) the file to this length in bytes. */
@@ -35,9 +37,9 @@ export interface Handle {
 
 /** @see {@link PartFile} */
 export interface Shape {
-  /** Creates a new file for writing, O_EXCL | O_NOFOLLOW, mode 0666 less the umask. Reason `Exists` if the name is taken. */
+  /** Creates a new file for writing (and reading), O_EXCL | O_NOFOLLOW, mode 0666 less the umask. Reason `Exists` if the name is taken. */
   readonly create: (path: string) => Effect.Effect<Handle, FileError, Scope.Scope>
-  /** Opens an existing regular file for writing, O_NOFOLLOW. None if there is no such file. */
+  /** Opens an existing regular file for writing (and reading), O_NOFOLLOW. None if there is no such file. */
   readonly open: (path: string) => Effect.Effect<Option.Option<Handle>, FileError, Scope.Scope>
   /** lstat. None if nothing has that name. */
   readonly facts: (path: string) => Effect.Effect<Option.Option<FileFacts>, FileError>

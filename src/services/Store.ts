@@ -12,6 +12,7 @@ import type * as Option from "effect/Option"
 import type * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import type { Download, EngineId, Status } from "../domain/Download.js"
+import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { Accepted } from "../domain/DownloadRequest.js"
 import type { Group, GroupId, GroupSealed } from "../domain/Group.js"
@@ -22,6 +23,8 @@ import type { StoreError } from "../domain/StoreError.js"
 export interface Enqueued {
   readonly download: Download
   readonly attached: boolean
+  /** Why it was not taken in after all: it contradicts `download`, which stays as it was. */
+  readonly refused?: DownloadError | undefined
 }
 
 /** A row as a commit found it (null: it made the row) and as it left it. */

@@ -4,7 +4,16 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { ask, bodyFault, type Held, judge, nothing, type Verdict } from "../../src/domain/Identity.js"
+import {
+  ask,
+  bodyFault,
+  bodyLimit,
+  type Held,
+  judge,
+  nothing,
+  sizeFault,
+  type Verdict
+} from "../../src/domain/Identity.js"
 import type { Validator } from "../../src/domain/Validator.js"
 import { fields } from "./Fixtures.js"
 
@@ -387,5 +396,35 @@ describe("Identity, whatever a server answers", () => {
         expect(ifRange?.startsWith("W/") ?? false).toBe(false)
       })
     )
+  })
+})
+
+describe("Identity.sizeFault", () => {
+  it.each([
+    [null, undefined, true],
+    [null, 1e15, true],
+    [10, undefined, true],
+    [10, 10, true],
+    [10, 11, false],
+    [0, 0, true],
+    [0, 1, false]
+  ])("at most %j, and it has %j: %j", (limit, size, allowed) => {
+    const fault = sizeFault(limit, size)
+    expect(fault === undefined).toBe(allowed)
+    if (fault !== undefined) expect([fault.reason, fault.kind]).toEqual(["TooLarge", "permanent"])
+  })
+})
+
+describe("Identity.bodyLimit", () => {
+  it.each([
+    [undefined, 0, null, undefined, undefined],
+    [7, 0, null, 7, "ProtocolViolation"],
+    [7, 3, 100, 7, "ProtocolViolation"],
+    [undefined, 0, 10, 10, "TooLarge"],
+    [undefined, 4, 10, 6, "TooLarge"],
+    [undefined, 12, 10, 0, "TooLarge"]
+  ])("announced %j from %j, at most %j: ends after %j with %j", (announced, start, limit, bytes, reason) => {
+    const bound = bodyLimit(announced, start, limit)
+    expect([bound?.bytes, bound?.excess.reason]).toEqual([bytes, reason])
   })
 })

@@ -5,7 +5,16 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as fc from "fast-check"
 import * as Redacted from "effect/Redacted"
-import { type Desired, type Download, percent, type Status, terminal } from "../../src/domain/Download.js"
+import type { Checksum } from "../../src/domain/Checksum.js"
+import {
+  type Desired,
+  type Download,
+  percent,
+  type Status,
+  type Strike,
+  terminal
+} from "../../src/domain/Download.js"
+import { defaultOptions } from "../../src/domain/DownloadRequest.js"
 import * as Message from "../../src/domain/Message.js"
 import { accepting, claimable, maxCrashes, table, transition } from "../../src/domain/Transition.js"
 import { download, engine, otherEngine, part, record, reset, strong, unprovable } from "./Fixtures.js"
@@ -26,6 +35,7 @@ const tags = Object.keys(table) as ReadonlyArray<Message.Tag>
 const retryAt: Message.Verdict = { _tag: "RetryAt", at: 5000 }
 const waitUntil: Message.Verdict = { _tag: "WaitUntil", at: 6000 }
 const final: Message.Verdict = { _tag: "Final" }
+const mismatch = { reason: "ChecksumMismatch", detail: "the md5 checksum is another" } as const
 const full = { reason: "DiskFull", detail: "the disk is full" } as const
 
 const identified = (validator = strong): Message.Message =>
@@ -34,12 +44,14 @@ const failedWith = (verdict: Message.Verdict, failure: Download["failure"] = res
   Message.Failed({ failure: failure!, verdict })
 const checkpointed = (bytes: number): Message.Message => Message.Checkpointed({ bytes, total: 100 })
 
+const isMismatch = ({ failure }: Strike): boolean => failure.reason === "ChecksumMismatch"
+
 /** Every shape of every message that the function tells apart. */
 const messages: ReadonlyArray<Message.Message> = [
   Message.Claimed({ owner: engine }),
   identified(),
   checkpointed(10),
-  Message.Publishing({ record }),
+  Message.Publishing({ record, verified: null }),
   Message.Succeeded({ outcome: "fetched", record }),
   failedWith(retryAt),
   failedWith(waitUntil),
@@ -151,7 +163,7 @@ describe("progress", () => {
       { checkpoint: 50, validator: strong }
     ],
     ["only a name", [identified()], {}],
-    ["only the intent to publish", [Message.Publishing({ record })], {}]
+    ["only the intent to publish", [Message.Publishing({ record, verified: null })], {}]
   ])("is not %s", (_, sequence, before) => {
     expect(after(processing({ ...troubled, ...before }), ...sequence)).toMatchObject(troubled)
   })
@@ -309,6 +321,39 @@ describe("what people ask for", () => {
   })
 })
 
+describe("a wrong checksum", () => {
+  it("counts whatever progress is made after it, so that its tries come to an end", () => {
+    const once = [identified(), checkpointed(100), Message.Renounced(), failedWith(retryAt, mismatch)]
+    let row = download()
+    for (let i = 1; i <= 4; i++) {
+      row = after(row, Message.Claimed({ owner: engine }), ...once)
+      expect(row).toMatchObject({ status: "retrying", checkpoint: 0, validator: null, total: null })
+      expect(row.strikes.map(({ failure }) => failure.reason)).toEqual(Array(i).fill("ChecksumMismatch"))
+    }
+    const cut = after(row, Message.Claimed({ owner: engine }), identified(), failedWith(retryAt))
+    expect(cut.strikes).toHaveLength(5)
+    expect(after(cut, Message.Claimed({ owner: engine }), identified(), checkpointed(10)).strikes).toEqual(
+      row.strikes
+    )
+  })
+
+  const checksum = (digit: string): Checksum => ({ algorithm: "md5", hex: digit.repeat(32) })
+  const asking = (wanted: Checksum | null) =>
+    processing({ options: { ...defaultOptions, checksum: wanted }, publishing: null })
+
+  it.each([
+    ["nothing asked, nothing verified", null, null, true],
+    ["nothing asked, something verified", null, checksum("a"), true],
+    ["what was asked", checksum("a"), checksum("a"), true],
+    ["nothing, and one was added meanwhile", checksum("a"), null, false],
+    ["another", checksum("a"), checksum("b"), false]
+  ])("%s", (_, wanted, verified, published) => {
+    const row = after(asking(wanted), Message.Publishing({ record, verified }))
+    expect(row.publishing).toEqual(published ? record : null)
+    expect(row.status).toBe("processing")
+  })
+})
+
 describe("success", () => {
   it("records the file as it is, and forgets the trouble before it", () => {
     const troubled = processing({
@@ -322,7 +367,7 @@ describe("success", () => {
     expect(
       after(
         troubled,
-        Message.Publishing({ record: named }),
+        Message.Publishing({ record: named, verified: null }),
         Message.Succeeded({ outcome: "fetched", record: named })
       )
     ).toMatchObject({
@@ -349,14 +394,14 @@ describe("any life of a download", () => {
     { weight: 4, arbitrary: fc.constantFrom(engine, otherEngine).map((owner) => Message.Claimed({ owner })) },
     { weight: 2, arbitrary: validator.map(identified) },
     { weight: 3, arbitrary: bytes.map(checkpointed) },
-    fc.constant(Message.Publishing({ record })),
+    fc.constant(Message.Publishing({ record, verified: null })),
     fc
       .constantFrom("fetched" as const, "skipped" as const)
       .map((outcome) => Message.Succeeded({ outcome, record })),
     {
       weight: 2,
       arbitrary: fc
-        .tuple(fc.constantFrom(retryAt, waitUntil, final), fc.constantFrom(reset, full))
+        .tuple(fc.constantFrom(retryAt, waitUntil, final), fc.constantFrom(reset, full, mismatch))
         .map(([verdict, failure]) => failedWith(verdict, failure))
     },
     fc.constant(Message.Released()),
@@ -377,7 +422,9 @@ describe("any life of a download", () => {
     if (row.status === "processing") expect(row.owner).not.toBeNull()
     if (row.status === "failed") expect(row.failure).not.toBeNull()
     if (row.status === "failed")
-      expect(["GaveUp", "CrashedTooOften", "ConnectionReset"]).toContain(row.failure?.reason)
+      expect(["GaveUp", "CrashedTooOften", "ConnectionReset", "ChecksumMismatch"]).toContain(
+        row.failure?.reason
+      )
     if (row.status === "cancelled") expect(row.desired).toBe("cancelled")
     if (row.status === "paused") expect(row.desired).toBe("paused")
     expect(percent(row) === 100).toBe(row.status === "completed")
@@ -403,7 +450,9 @@ describe("any life of a download", () => {
       ])
     }
     if (next.strikes.length < before.strikes.length) {
-      expect(next.strikes).toEqual([])
+      // progress makes up for anything but for having brought the wrong bytes
+      const left = message._tag === "Succeeded" ? [] : before.strikes.filter(isMismatch)
+      expect(next.strikes).toEqual(left)
       expect(["Checkpointed", "Succeeded"]).toContain(message._tag)
     }
     if (next.crashes > before.crashes) expect(message._tag).toBe("Abandoned")

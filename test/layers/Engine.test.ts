@@ -197,7 +197,8 @@ describe("engine", () => {
     const { engine, served } = world(script)
     return Effect.gen(function* () {
       const download = yield* enqueue({ options: { timeout: 3000, stallTimeout: 5000, maxRetries: 1 } })
-      yield* TestClock.adjust("3 seconds")
+      // at most a tick later than the timeout
+      yield* TestClock.adjust("3500 millis")
       expect(yield* reaches(download, "retrying")).toMatchObject({ failure: { reason: "HeadersTimeout" } })
       const row = yield* settle(download)
       expect(row).toMatchObject({ status: "failed", failure: { reason: "Stalled" } })

@@ -40,6 +40,7 @@ class Disk {
 
   readonly handle: Handle = {
     identity: { dev: "1", ino: "1" },
+    readAt: () => Effect.die("not read here"),
     sync: Effect.void,
     truncate: () => Effect.void,
     facts: Effect.die("not used"),

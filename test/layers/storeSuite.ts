@@ -38,6 +38,7 @@ const claimOne = Effect.gen(function* () {
   return rows[0]!
 })
 
+const checksum = { algorithm: "md5", hex: "0".repeat(32) } as const
 const part = { name: "f.sluice-part", dev: "1", ino: "2" }
 const identified = Message.Identified({
   filename: "f",
@@ -118,7 +119,7 @@ export const storeSuite = (
             validator: { etag: '"a"' }
           }
         )
-        yield* store.tell(download.id, Message.Publishing({ record: finalRecord }))
+        yield* store.tell(download.id, Message.Publishing({ record: finalRecord, verified: null }))
         yield* store.tell(download.id, Message.Succeeded({ outcome: "fetched", record: finalRecord }))
         const row = Option.getOrThrow(yield* store.get(download.id))
         expect(row).toMatchObject({
@@ -131,6 +132,46 @@ export const storeSuite = (
         expect(Redacted.value(row.headers)).toEqual([])
         expect(yield* store.anyLeft({ adopt: true })).toBe(false)
         expect((yield* store.counters).completed).toBe(1)
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("a checksum can't be added to what is about to get its name, nor inherit such a part", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const publishing = Message.Publishing({ record: finalRecord, verified: null })
+        const { download } = yield* one("http://h/f")
+        yield* claimOne
+        yield* store.tell(download.id, identified)
+        const row = yield* store.tell(download.id, publishing)
+        const refused = yield* one("http://h/f", { options: { checksum }, priority: 7 })
+        expect(refused).toMatchObject({ attached: true, refused: { reason: "ChecksumContradiction" } })
+        expect(yield* store.get(download.id)).toEqual(Option.some(row))
+        expect((yield* one("http://h/f")).refused).toBe(undefined)
+        yield* store.tell(download.id, Message.Failed({ failure, verdict: { _tag: "Final" } }))
+        const checked = yield* one("http://h/f", { options: { checksum } })
+        expect(checked.download).toMatchObject({ part: null, publishing: null, checkpoint: 0 })
+        yield* store.tell(checked.download.id, Message.CancelRequested())
+        const heir = yield* one("http://h/f")
+        expect(heir.download).toMatchObject({ part, publishing: finalRecord })
+      }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect("what was verified by the very checksum asked for is inherited with its publication", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const options = { checksum }
+        const { download } = yield* one("http://h/f", { options })
+        yield* claimOne
+        yield* store.tell(download.id, identified)
+        const unverified = Message.Publishing({ record: finalRecord, verified: null })
+        expect(yield* store.tell(download.id, unverified)).toMatchObject({ publishing: null })
+        const publishing = Message.Publishing({ record: finalRecord, verified: options.checksum })
+        expect(yield* store.tell(download.id, publishing)).toMatchObject({ publishing: finalRecord })
+        yield* store.tell(download.id, Message.Failed({ failure, verdict: { _tag: "Final" } }))
+        expect((yield* one("http://h/f", { options })).download).toMatchObject({
+          part,
+          publishing: finalRecord
+        })
       }).pipe(Effect.provide(layer(me)))
     )
 
@@ -221,6 +262,11 @@ export const storeSuite = (
           expect(yield* heir.otherOwners).toContain(me)
           expect((yield* Effect.flip(heir.tell(download.id, Message.PauseRequested()))).reason).toBe("Fenced")
           expect(yield* heir.adopt(download.id)).toBe(false)
+          // nor can it be told to verify a checksum: the answer must not promise it
+          expect(yield* one("http://h/f", { options: { checksum } })).toMatchObject({
+            refused: { reason: "ChecksumContradiction" }
+          })
+          expect((yield* one("http://h/f")).refused).toBe(undefined)
           expect(yield* heir.claim({ limit: 9, adopt: true, onClaimed: () => {} })).toEqual([])
           expect(yield* heir.disown(me)).toEqual([])
           expect(Option.getOrThrow(yield* heir.get(download.id))).toMatchObject({

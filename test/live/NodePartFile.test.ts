@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -16,6 +17,7 @@ import type { FileError } from "../../src/domain/FileError.js"
 import type { FileFacts } from "../../src/domain/FileFacts.js"
 import * as NodePartFile from "../../src/layers/NodePartFile.js"
 import * as PartWriter from "../../src/layers/PartWriter.js"
+import { verify } from "../../src/layers/Verifier.js"
 import type { Handle } from "../../src/services/PartFile.js"
 import { PartFile } from "../../src/services/PartFile.js"
 import { bundle } from "./Bundle.js"
@@ -159,6 +161,55 @@ describe("a handle", () => {
     })
   )
 
+  live(
+    "reads back what was written, up to the end of the file, from a new file and an old one",
+    (disk, _, at) =>
+      Effect.gen(function* () {
+        const handle = yield* disk.create(at("a"))
+        yield* write(handle, [Buffer.from("0123456789")], 0)
+        for (const each of [handle, Option.getOrThrow(yield* disk.open(at("a")))]) {
+          const buffer = Buffer.alloc(4)
+          expect([yield* each.readAt(buffer, 3), buffer.toString()]).toEqual([4, "3456"])
+          expect([yield* each.readAt(buffer, 8), buffer.toString()]).toEqual([2, "8956"])
+          expect(yield* each.readAt(buffer, 10)).toBe(0)
+          expect(yield* each.readAt(buffer, 99)).toBe(0)
+        }
+      })
+  )
+
+  live("is verified in blocks: an interruption ends it soon, and nothing is left open", (disk, _, at) =>
+    Effect.gen(function* () {
+      const size = 64 * 1024 * 1024
+      const hex = createHash("sha256").update(Buffer.alloc(size, "sluice")).digest("hex")
+      const gauge = { received: 0, total: size, state: "" }
+      const unused = () => Effect.dieMessage("nothing is to be told")
+      let reads = 0
+      const verifying = (onRead: Effect.Effect<void>) =>
+        Effect.gen(function* () {
+          const handle = Option.getOrThrow(yield* disk.open(at("a")))
+          const readAt: Handle["readAt"] = (buffer, position) =>
+            Effect.tap(handle.readAt(buffer, position), () => {
+              reads++
+              return onRead
+            })
+          const counted = { ...handle, readAt }
+          yield* verify(counted, size, { algorithm: "sha-256", hex }, { gauge, tell: unused, note: unused })
+        }).pipe(Effect.scoped)
+      fs.writeFileSync(at("a"), Buffer.alloc(size, "sluice"))
+      yield* Effect.orDie(verifying(Effect.void))
+      expectClosed(at("a"))
+      const whole = reads
+      expect(whole).toBeGreaterThan(10)
+      const begun = yield* Effect.makeLatch()
+      reads = 0
+      const fiber = yield* Effect.fork(verifying(begun.open))
+      yield* begun.await
+      yield* Fiber.interrupt(fiber)
+      expect(reads).toBeLessThan(whole)
+      expectClosed(at("a"))
+    })
+  )
+
   live("closes only after the write in flight, when interrupted during a big one", (disk, _directory, at) =>
     Effect.gen(function* () {
       const body = Buffer.alloc(64 * 1024 * 1024, "sluice")
@@ -199,6 +250,7 @@ describe("a handle", () => {
         handle.sync,
         handle.truncate(0),
         handle.facts,
+        handle.readAt(new Uint8Array(1), 0),
         write(handle, [Buffer.from("late")], 0)
       ]) {
         const exit = yield* Effect.exit(Effect.flip(late))

@@ -9,6 +9,7 @@ import type { DownloadId } from "../../src/domain/DownloadId.js"
 import type { DownloadRequest } from "../../src/domain/DownloadRequest.js"
 import { Downloads } from "../../src/services/Downloads.js"
 import type { Entry, Ledger } from "./Ledger.js"
+import { demandsOf } from "./Demands.js"
 import type { Order, Scenario } from "./Scenario.js"
 import { dawn, type Simulator } from "./Simulator.js"
 import type { Watch } from "./Watch.js"
@@ -29,7 +30,7 @@ export const requestOf = (scenario: Scenario, order: Order): DownloadRequest => 
   output: order.output,
   headers: [["Authorization", `Bearer secret-${order.key}`]],
   priority: order.priority,
-  options: order.options
+  options: { ...order.options, ...demandsOf(scenario.resources, order) }
 })
 
 /** Everything the clients do with one engine, until all downloads are finished. */

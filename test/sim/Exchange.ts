@@ -36,6 +36,8 @@ export interface Plan {
   /** Bytes per millisecond. */
   readonly rate: number
   readonly ending: "complete" | "cut" | "stall"
+  /** The byte of the body that is changed on the way. */
+  readonly corrupt?: number
   /** After so many bytes of the body, where it does not end completely. */
   readonly endsAt?: number
 }
@@ -143,6 +145,8 @@ export class Exchange {
     }
     const take = (size: number): void => {
       const chunk = plan.resource!.bytes(plan.version!, plan.start + this.delivered, size)
+      const corrupt = (plan.corrupt ?? -1) - this.delivered
+      if (corrupt >= 0 && corrupt < size) chunk[corrupt]! ^= 1
       activity.bytes += size
       this.delivered += size
       this.log.push([this.sim.now, this.delivered])

@@ -5,7 +5,8 @@
 import { terminal, type Download } from "../../src/domain/Download.js"
 import type { Reason } from "../../src/domain/DownloadError.js"
 import { partSuffix } from "../../src/domain/FileName.js"
-import { checkRows } from "./Oracles.js"
+import { demandsOf } from "./Demands.js"
+import { checkRows, resourceOf } from "./Oracles.js"
 import type { World } from "./World.js"
 
 /** Reasons that a download may fail for, given what happened to it. */
@@ -24,6 +25,15 @@ const excuses = (world: World, row: Download): ReadonlySet<Reason> => {
   excuse(seen.has("coding"), "UnwantedCoding")
   excuse(seen.has("redirectAgain"), "TooManyRedirects")
   excuse(row.options.onConflict === "fail", "DestinationExists")
+  const order = world.scenario.orders.find((one) => one.key === key)!
+  const versions = resourceOf(world.resources, row).versions
+  const { maxSize } = demandsOf(world.scenario.resources, order)
+  excuse(
+    order.checksum === "wrong" ||
+      (order.checksum === "right" && (seen.has("corrupt") || versions.length > 1)),
+    "ChecksumMismatch"
+  )
+  excuse(maxSize !== null && versions.some(({ size }) => size > maxSize), "TooLarge")
   if (row.options.maxRetries < 100) {
     excuse(
       true,

@@ -1,5 +1,5 @@
 /**
- * The open files of a simulated process: writes, syncs, truncations, each taking virtual time and failing by chance, with
+ * The open files of a simulated process: reads, writes, syncs, truncations, each taking virtual time and failing by chance, with
  * an eye on everything that a transfer must not do with a file.
  */
 import * as Effect from "effect/Effect"
@@ -91,6 +91,11 @@ export class OpenFiles {
     return {
       identity: inode.identity,
       writeAt: (buffers, position, done) => this.write(generation, file, buffers, position, done),
+      readAt: (buffer, position) =>
+        this.calls.run(generation, () => {
+          this.mayUse(generation, file)
+          return this.read(file, buffer, position)
+        }),
       sync: this.calls.run(generation, () => {
         this.mayUse(generation, file)
         return this.sync(file)
@@ -103,6 +108,19 @@ export class OpenFiles {
         }),
       facts: this.calls.brief(generation, "fstat", path, () => Either.right(factsOf(inode)))
     }
+  }
+
+  private read({ inode, path }: OpenFile, buffer: Uint8Array, position: number): Call<number> {
+    const apply = (): Result<number> => {
+      if (this.calls.fails(0.002)) return error("EIO", "read", path)
+      // a read may bring less than it was asked for
+      const wanted = this.calls.random.chance(0.1) ? this.calls.random.int(1, buffer.length) : buffer.length
+      const bytes = inode.bytes.subarray(position, position + wanted)
+      buffer.set(bytes)
+      return Either.right(bytes.length)
+    }
+    const time = this.calls.latency() + buffer.length / this.options.speed
+    return { label: `read ${buffer.length} at ${position}`, path, time, apply, torn: () => {} }
   }
 
   private sync({ inode, path }: OpenFile): Call<void> {

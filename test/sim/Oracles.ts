@@ -9,8 +9,10 @@ import { fromPairs } from "../../src/domain/Headers.js"
 import { mismatch, versionOf } from "./Content.js"
 import type { Exchange } from "./Exchange.js"
 import type { Inode } from "./Inode.js"
+import { demandsOf, sha256 } from "./Demands.js"
 import type { Entry, Ledger } from "./Ledger.js"
 import { httpDate, type Resource, type Version } from "./Origin.js"
+import type { Order } from "./Scenario.js"
 import type { SimDisk } from "./SimDisk.js"
 import type { SimWire } from "./SimWire.js"
 import type { Watch } from "./Watch.js"
@@ -28,6 +30,12 @@ export const versionOfBytes = (resource: Resource, bytes: Uint8Array): Version |
     ? version
     : undefined
 }
+
+/** Whether bytes of a download may have been changed on the way: what they are then is for its checksum to tell. */
+const corrupted = (wire: SimWire, key: string): boolean =>
+  wire.exchanges.some(({ asked, fault }) => asked.download === key && fault === "corrupt")
+
+const keyOf = (row: Download): string => new URL(row.url).searchParams.get("d")!
 
 const describe = (resource: Resource, bytes: Uint8Array): string => {
   const seen: Array<string> = []
@@ -85,7 +93,7 @@ const recorded = (disk: SimDisk, directory: string, record: FinalRecord, part: s
 
 /** Q3: what the row claims, the disk holds durably, of the version that the row names. */
 const checkClaim = (evidence: Evidence, row: Download): void => {
-  const { disk, ledger, resources, touched, watch } = evidence
+  const { disk, ledger, resources, touched, watch, wire } = evidence
   if (row.part === null || row.checkpoint === 0) return
   // a download to be cancelled loses its part before its row says so
   const cancelling = ledger.entries.some(
@@ -106,6 +114,7 @@ const checkClaim = (evidence: Evidence, row: Download): void => {
     )
   }
   if (inode === undefined) return
+  if (corrupted(wire, keyOf(row)) && inode.durableSize >= row.checkpoint) return
   const resource = resourceOf(resources, row)
   const held = inode.durableBytes.subarray(0, row.checkpoint)
   const version = versionOfBytes(resource, held)
@@ -121,6 +130,20 @@ const checkClaim = (evidence: Evidence, row: Download): void => {
   }
 }
 
+/** B4, H2: what is finished is what was asked for; of a checksum that was wrong, nothing is. */
+const checkDemands = ({ resources, watch }: Evidence, row: Download, file: Inode, order: Order): void => {
+  const { checksum, maxSize } = demandsOf(
+    resources.map(({ options }) => options),
+    order
+  )
+  if (checksum !== null && sha256(file.bytes) !== checksum.hex) {
+    watch.violation("B4", `${row.id} is completed with another checksum than was asked for`)
+  }
+  if (maxSize !== null && file.size > maxSize) {
+    watch.violation("H2", `${row.id} is completed with ${file.size} bytes where ${maxSize} were allowed`)
+  }
+}
+
 /** B1, B2, B6: a completed row's file is there, durably, whole, of one version that was served in its time. */
 const checkCompleted = (evidence: Evidence, row: Download, entries: ReadonlyArray<Entry>): void => {
   const { disk, resources, touched, watch } = evidence
@@ -129,6 +152,7 @@ const checkCompleted = (evidence: Evidence, row: Download, entries: ReadonlyArra
   if (touched.has(path)) return
   const inode = disk.find(row.publishing)
   if (inode === undefined) return watch.violation("B1", `${row.id} is completed without a file`)
+  if (entries[0] !== undefined) checkDemands(evidence, row, inode, entries[0].order)
   const resource = resourceOf(resources, row)
   if (!isWhole(resource, inode.durableBytes)) {
     return watch.violation(
@@ -205,6 +229,13 @@ export const reachedAtCrash = (
     // of an earlier download of the same address
     if (last.startedAt < row.createdAt) return []
     if (last.dishonest || !canProve(validatorOf(last))) return []
+    // what has another checksum than was asked for is to be fetched again
+    const { checksum } = row.options
+    const { resource, version } = last.body!
+    if (checksum !== null) {
+      if (corrupted(wire, key)) return []
+      if (sha256(resource.bytes(version, 0, version.size)) !== checksum.hex) return []
+    }
     const window = 1000 + 2 * disk.opened.longestSync + 300
     return [
       {

@@ -10,7 +10,7 @@ import { Downloads, type Shape as Front } from "../../src/services/Downloads.js"
 import { PartFile, type Handle, type Shape as Disk } from "../../src/services/PartFile.js"
 import { Wire, type WireRequest } from "../../src/services/Wire.js"
 import type { RunOptions } from "./Run.js"
-import type { Ending, Scenario } from "./Scenario.js"
+import type { Ending, Order, Scenario } from "./Scenario.js"
 import type { Oracle } from "./Watch.js"
 
 export interface Sabotage {
@@ -51,6 +51,12 @@ const onDownloads = (change: (front: Front) => Partial<Front>): typeof Engine.la
     Downloads,
     Effect.map(Downloads, (front) => ({ ...front, ...change(front) }))
   ).pipe(Layer.provideMerge(Engine.layer))
+
+/** Requests that lose a demand on their way to the engine. */
+const without = (demand: "checksum" | "maxSize"): typeof Engine.layer =>
+  onDownloads((front) => ({
+    enqueue: (request) => front.enqueue({ ...request, options: { ...request.options, [demand]: null } })
+  }))
 
 /** A world where nothing else goes wrong, so that what is noticed is the sabotage. */
 const quiet = (scenario: Scenario): Scenario => ({
@@ -112,6 +118,11 @@ const saves = (scenario: Scenario): Scenario => ({
   orders: scenario.orders.map((order) => ({ ...order, options: { ...order.options, onConflict: "rename" } }))
 })
 
+const demands = (demand: Partial<Pick<Order, "checksum" | "largest">>) => (scenario: Scenario) => ({
+  ...quiet(scenario),
+  orders: scenario.orders.map((order) => ({ ...order, ...demand }))
+})
+
 const cancels = (scenario: Scenario): Scenario => ({
   ...big(scenario),
   endings: [],
@@ -157,6 +168,16 @@ export const sabotages: ReadonlyArray<Sabotage> = [
     what: "a disk whose syncs lie",
     noticed: ["B6", "Q3"],
     options: { vary: (scenario) => ({ ...big(scenario), lyingSync: true }) }
+  },
+  {
+    what: "checksums that nobody looks at",
+    noticed: ["B4"],
+    options: { vary: demands({ checksum: "wrong" }), engine: without("checksum") }
+  },
+  {
+    what: "sizes that nobody looks at",
+    noticed: ["H2"],
+    options: { vary: demands({ largest: 0.5 }), engine: without("maxSize") }
   },
   {
     what: "commits that a crash takes back",

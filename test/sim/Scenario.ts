@@ -26,6 +26,10 @@ export interface Order {
   readonly at: number
   readonly priority: number
   readonly options: Partial<DownloadOptions>
+  /** Which checksum it asks for: that of the resource's first version, or one that nothing has. */
+  readonly checksum: "right" | "wrong" | undefined
+  /** The largest size it wants, as a multiple of that of the resource's first version. */
+  readonly largest: number | undefined
   readonly interference: Interference | undefined
 }
 
@@ -57,6 +61,8 @@ export interface Scenario {
   readonly badRanges: Weather
   /** How likely a resource is replaced just before somebody resumes it. */
   readonly fickleness: number
+  /** How often a byte of a body is changed on the way, for downloads that have a checksum; as the weights of the weather. */
+  readonly corruption: number
   /** From then on nothing goes wrong any more. */
   readonly calmAfter: number
   /** When the disk is full, and for how long. */
@@ -156,6 +162,8 @@ const drawOrder = (random: Seeded, index: number, resources: number): Order => {
       stallTimeout: random.pick([5000, 30_000]),
       onConflict
     },
+    checksum: undefined,
+    largest: undefined,
     interference: random.chance(0.3)
       ? { kind: random.pick(["pause", "cancel"]), after: random.log(1, 20_000) }
       : undefined
@@ -187,6 +195,18 @@ const drawEnding = (random: Seeded): Ending => {
   return { kind, after: random.weighted(instants), nth, step: Math.floor(random.log(1, 60)) - 1 }
 }
 
+/** What some of the orders say of the bytes they want. Drawn apart, so that seeds keep the rest of their stories. */
+const demanding = (random: Seeded, order: Order): Order => {
+  const checksum = random.weighted({ none: 10, right: 4, wrong: 1 })
+  const largest = random.weighted({ none: 12, 0.5: 1, 1: 1, 2: 1 })
+  const maxRetries = random.pick([0, 1, 3])
+  return {
+    ...order,
+    ...(checksum === "none" ? {} : { checksum, options: { ...order.options, maxRetries } }),
+    ...(largest === "none" ? {} : { largest: Number(largest) })
+  }
+}
+
 /** The names that matter to an order: its final name, and its part. */
 const namesOf = (order: Order): ReadonlyArray<string> => {
   const name = `${order.directory}/${order.output ?? `r${order.resource}.bin`}`
@@ -196,8 +216,9 @@ const namesOf = (order: Order): ReadonlyArray<string> => {
 export const draw = (random: Seeded): Scenario => {
   const big = random.chance(0.12)
   const resources = Array.from({ length: big ? 1 : random.int(1, 5) }, () => drawResource(random, big))
+  const demands = random.fork("demands")
   const orders: Array<Order> = Array.from({ length: big ? random.int(1, 2) : random.int(1, 7) }, (_, i) =>
-    drawOrder(random, i, resources.length)
+    demanding(demands, drawOrder(random, i, resources.length))
   )
   // somebody asks for the same once more
   if (random.chance(0.4))
@@ -218,6 +239,7 @@ export const draw = (random: Seeded): Scenario => {
     weather: { ...times(faults, badness), none: 40 },
     badRanges: times(rangeFaults, badness),
     fickleness: random.pick([0, 0.6]),
+    corruption: demands.pick([0, 5, 40]),
     calmAfter,
     diskFull: random.chance(0.15) ? [{ at: random.log(10, span), lasts: random.log(10, 60_000) }] : [],
     hardLinks: random.chance(0.9),

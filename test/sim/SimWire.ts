@@ -38,6 +38,7 @@ export type Fault =
   | "longBody"
   | "multipart"
   | "unaskedPart"
+  | "corrupt"
   | "noRange"
   | "redirectAgain"
 
@@ -46,8 +47,8 @@ export type Weather = Readonly<Partial<Record<Fault, number>>>
 
 export interface WireOptions {
   readonly resources: ReadonlyArray<Resource>
-  /** The weather as it is now, for a request that resumes or one that starts. */
-  readonly weather: (resuming: boolean) => Weather
+  /** The weather as it is now for a download (its key), for a request that resumes or one that starts. */
+  readonly weather: (resuming: boolean, download: string) => Weather
   /** How likely a resource is replaced just before somebody resumes it. */
   readonly fickleness: () => number
 }
@@ -127,7 +128,7 @@ export class SimWire {
   private head(exchange: Exchange, request: WireRequest) {
     return Effect.async<WireResponse, ReturnType<typeof makeError>>((resume) => {
       const { asked } = exchange
-      const fault = this.random.weighted(this.options.weather(asked.range !== undefined))
+      const fault = this.random.weighted(this.options.weather(asked.range !== undefined, asked.download))
       exchange.fault = fault
       this.sim.note(
         `wire d${asked.download} GET ${asked.host}${asked.path} ${asked.range ?? "all"} [${fault}]`
@@ -154,7 +155,7 @@ export class SimWire {
   private respond(exchange: Exchange, request: WireRequest, fault: Fault): WireResponse {
     request.activity.phase = "body"
     const plan = this.plan(exchange, fault)
-    exchange.dishonest = fault === "longBody"
+    exchange.dishonest = fault === "longBody" || fault === "corrupt"
     const range = plan.headers.find(([name]) => name === "Content-Range")?.[1]
     this.sim.note(
       `wire d${exchange.asked.download} ${plan.status}${plan.version === undefined ? "" : ` v${plan.version.number}`} ${range ?? ""}`
@@ -254,6 +255,7 @@ export class SimWire {
     if (fault === "cut" || fault === "stall")
       return { ...plan, ending: fault, endsAt: this.random.int(0, length) }
     if (fault === "slow") return { ...plan, rate: rate * this.random.log(0.02, 0.5) }
+    if (fault === "corrupt" && length > 0) return { ...plan, corrupt: this.random.int(0, length - 1) }
     if (fault === "coding") return { ...plan, headers: replaced({ "Content-Encoding": "gzip" }) }
     if (fault === "unaskedPart" && !isPart && size > 1) return part(`bytes 0-${size - 1}/${size}`, 0, size)
     if (!isPart) return plan

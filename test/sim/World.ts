@@ -68,9 +68,15 @@ export class World implements Watch, Evidence {
       sim,
       {
         resources: this.resources,
-        weather: (resuming) => {
-          const { badRanges, weather } = this.scenario
-          return this.calm ? calmWeather : resuming ? { ...weather, ...badRanges } : weather
+        weather: (resuming, download) => {
+          const { badRanges, corruption, weather } = this.scenario
+          if (this.calm) return calmWeather
+          const checked = orders.some(({ checksum, key }) => key === download && checksum !== undefined)
+          return {
+            ...weather,
+            ...(resuming ? badRanges : {}),
+            ...(checked ? { corrupt: corruption } : {})
+          }
         },
         fickleness: () => (this.calm ? 0 : this.scenario.fickleness)
       },

@@ -26,7 +26,7 @@ export interface Asked extends Display.Options {
   readonly output: string | undefined
   readonly db: string | undefined
   readonly headers: ReadonlyArray<DownloadRequest.Header>
-  readonly options: Omit<DownloadRequest.DownloadOptions, "giveUp">
+  readonly options: Partial<DownloadRequest.DownloadOptions>
 }
 
 /** Somebody is waiting: without progress, waiting ends after 10 minutes, not after the queue's day. */
