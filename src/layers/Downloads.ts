@@ -129,7 +129,7 @@ const make = Effect.gen(function* () {
       const enqueued: Array<Enqueued> = []
       for (let i = 0; i < accepted.length; i += bulk) {
         const portion = yield* store(accepted.slice(i, i + bulk))
-        for (const one of portion) enqueued.push({ id: one.download.id, ...one })
+        for (const answer of portion) enqueued.push({ id: answer.download.id, ...answer })
         yield* supervisor.ring
       }
       return enqueued

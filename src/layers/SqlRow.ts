@@ -5,7 +5,7 @@
  * statement each, about 2 microseconds a row. What comes out is decoded by Schema: a row that another program has
  * tampered with is a typed error, not undefined behaviour later.
  */
-import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -35,7 +35,7 @@ const Row = Schema.Struct({
   directory: Schema.String,
   output: nullable(Schema.String),
   headers: json(Schema.Array(Schema.Tuple(Schema.String, Schema.String))),
-  options: Schema.parseJson(DownloadOptions),
+  options: Schema.String,
   priority: Schema.Int,
   meta: json(Schema.Unknown),
   status: Status,
@@ -64,7 +64,9 @@ const Row = Schema.Struct({
 })
 type Row = typeof Row.Type
 
-const decodeRow = ParseResult.decodeUnknown(Row)
+const decodeRow = ParseResult.decodeUnknownEither(Row)
+
+const decodeOptions = ParseResult.decodeUnknownEither(Schema.parseJson(DownloadOptions))
 
 /** Every column that `decode` reads, for SELECT and RETURNING. */
 export const columns = Object.keys(Row.fields).join(", ")
@@ -166,27 +168,52 @@ export const encodeInsert = (download: Download, requestKey: string): ReadonlyAr
 export const insertStatement = `INSERT INTO sluice_downloads (${[...fixed, ...changing].join(", ")})
 SELECT ${[...fixed, ...changing].map((_, i) => `json_extract(value, '$[${i}]')`).join(", ")} FROM json_each(?)`
 
-/** Decodes a row of `columns`; a row that makes no sense is `Corrupt`. */
-export const decode =
-  (path: string) =>
-  (row: unknown): Effect.Effect<Download, StoreError> =>
-    Effect.mapBoth(decodeRow(row), {
-      onSuccess: toDownload,
-      onFailure: (error) =>
-        new StoreError({
-          reason: "Corrupt",
-          path,
-          detail: `a row makes no sense: ${ParseResult.TreeFormatter.formatIssueSync(error).split("\n").at(-1)?.trim()}`
-        })
-    })
+/** Distinct texts of options whose meaning is kept. */
+const maxKnown = 64
 
-const toDownload = (row: Row): Download => ({
+export type Decode = (rows: ReadonlyArray<unknown>) => Either.Either<ReadonlyArray<Download>, StoreError>
+
+/** Decodes rows of `columns`; a row that makes no sense is `Corrupt`. Options, mostly the same in thousands of rows, are decoded once. */
+export const decode = (path: string): Decode => {
+  const known = new Map<string, DownloadOptions>()
+
+  const optionsOf = (text: string): Either.Either<DownloadOptions, ParseResult.ParseIssue> => {
+    const found = known.get(text)
+    if (found !== undefined) return Either.right(found)
+    return Either.map(decodeOptions(text), (options) => {
+      if (known.size >= maxKnown) known.clear()
+      known.set(text, options)
+      return options
+    })
+  }
+
+  return (rows) => {
+    const downloads: Array<Download> = []
+    for (const row of rows) {
+      const decoded = decodeRow(row)
+      if (Either.isLeft(decoded)) return Either.left(corrupt(path, decoded.left))
+      const options = optionsOf(decoded.right.options)
+      if (Either.isLeft(options)) return Either.left(corrupt(path, options.left))
+      downloads.push(toDownload(decoded.right, options.right))
+    }
+    return Either.right(downloads)
+  }
+}
+
+const corrupt = (path: string, issue: ParseResult.ParseIssue): StoreError =>
+  new StoreError({
+    reason: "Corrupt",
+    path,
+    detail: `a row makes no sense: ${ParseResult.TreeFormatter.formatIssueSync(issue).split("\n").at(-1)?.trim()}`
+  })
+
+const toDownload = (row: Row, options: DownloadOptions): Download => ({
   id: fromKey(row.id),
   url: row.url,
   directory: row.directory,
   output: row.output,
   headers: Redacted.make(row.headers ?? []),
-  options: row.options,
+  options,
   priority: row.priority,
   meta: row.meta,
   status: row.status,

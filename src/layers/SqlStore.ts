@@ -35,6 +35,7 @@ import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { type CommitListener, type Counters, type Shape, Store, type StoreChange } from "../services/Store.js"
 import { Database } from "./Database.js"
+import * as SqlRow from "./SqlRow.js"
 import { type Failures, StoreBatch } from "./StoreBatch.js"
 import * as StoreGroups from "./StoreGroups.js"
 import * as StoreJobs from "./StoreJobs.js"
@@ -84,22 +85,30 @@ const make = Effect.gen(function* () {
 
   const groups = StoreGroups.make(sql, database.path)
 
+  const decode = SqlRow.decode(database.path)
+
   const commit = (jobs: ReadonlyArray<Job>) =>
     Effect.gen(function* () {
       // a clock of the caller's may know parts of milliseconds; rows don't
       const now = Math.floor(yield* Clock.currentTimeMillis)
       const { claimed } = yield* Ref.get(state)
-      const batch = new StoreBatch(sql, database.path, engine, now, HashMap.values(claimed))
-      const exits = yield* Effect.forEach(jobs, (job) =>
-        job.run(batch).pipe(
-          Effect.map(Exit.succeed),
-          Effect.catchIf(isRefusal, (error) => Effect.succeed(Exit.fail(error)))
+      const batch = new StoreBatch(sql, database.path, engine, now, decode, HashMap.values(claimed))
+      const exits: Array<Exit.Exit<unknown, StoreError>> = []
+      for (const job of jobs) {
+        exits.push(
+          yield* Effect.matchEffect(job.run(batch), {
+            onSuccess: (value) => Effect.succeed(Exit.succeed(value)),
+            onFailure: (error) => (isRefusal(error) ? Effect.succeed(Exit.fail(error)) : Effect.fail(error))
+          })
         )
-      )
+      }
       yield* batch.flush
       yield* groups.count(batch)
       return { batch, exits }
     }).pipe(database.transact)
+
+  const fencedOff = (id: DownloadId) =>
+    Exit.fail(new StoreError({ reason: "Fenced", path: database.path, detail: id }))
 
   const settle = (jobs: ReadonlyArray<Job>): Effect.Effect<void> =>
     jobs.length === 0
@@ -114,17 +123,10 @@ const make = Effect.gen(function* () {
                 for (const job of jobs) job.committed?.()
                 yield* PubSub.publishAll(changes, batch.changes())
                 for (const listener of listeners) listener(batch)
-                yield* Effect.forEach(
-                  jobs,
-                  (job, i) =>
-                    job.id !== undefined && batch.fenced.has(job.id)
-                      ? Deferred.fail(
-                          job.done,
-                          new StoreError({ reason: "Fenced", path: database.path, detail: job.id })
-                        )
-                      : Deferred.done(job.done, exits[i]!),
-                  { discard: true }
-                )
+                for (const [i, { done, id }] of jobs.entries()) {
+                  const fenced = id !== undefined && batch.fenced.has(id)
+                  Deferred.unsafeDone(done, fenced ? fencedOff(id) : exits[i]!)
+                }
               })
           }),
           Effect.uninterruptible
@@ -177,7 +179,7 @@ const make = Effect.gen(function* () {
     Effect.flatMap(batch.load(id), (download) => batch.apply(download, message))
 
   const jobs = StoreJobs.make({ sql, engine })
-  const reads = StoreReads.make({ sql, database, engine, group: groups.byId })
+  const reads = StoreReads.make({ sql, database, decode, engine, group: groups.byId })
 
   let registered = false
   /** For jobs that make this engine an owner: before it owns its first row, it is listed, for its heirs to find. */

@@ -48,16 +48,15 @@ export class StoreBatch {
   readonly groups = new Set<GroupId>()
   /** Rows that turned out to belong to someone else. */
   readonly fenced = new Set<DownloadId>()
-  readonly decode: (row: unknown) => Effect.Effect<Download, StoreError>
 
   constructor(
     private readonly sql: SqlClient.SqlClient,
     private readonly path: string,
     private readonly engine: EngineId,
     private readonly now: number,
+    private readonly decode: SqlRow.Decode,
     claimed: Iterable<Download>
   ) {
-    this.decode = SqlRow.decode(path)
     for (const download of claimed) this.remember(download)
   }
 
@@ -85,7 +84,7 @@ export class StoreBatch {
     parameters: ReadonlyArray<unknown>
   ): Effect.Effect<ReadonlyArray<Download>, Failures> {
     return this.sql.unsafe(`SELECT ${SqlRow.columns} FROM sluice_downloads ${condition}`, parameters).pipe(
-      Effect.flatMap((rows) => Effect.forEach(rows, this.decode)),
+      Effect.flatMap(this.decode),
       Effect.map((downloads) =>
         downloads.map((download) => {
           const known = this.rows.get(download.id)

@@ -31,14 +31,13 @@ export const owners = (
 
 interface Dependencies {
   readonly sql: SqlClient.SqlClient
+  readonly decode: SqlRow.Decode
   readonly database: DatabaseShape
   readonly engine: EngineId
   readonly group: (id: GroupId) => Effect.Effect<Group, StoreError | SqlError>
 }
 
-export const make = ({ database, engine, group, sql }: Dependencies) => {
-  const decode = SqlRow.decode(database.path)
-
+export const make = ({ database, decode, engine, group, sql }: Dependencies) => {
   const read = <A>(query: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
     query.pipe(
       Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
@@ -49,10 +48,7 @@ export const make = ({ database, engine, group, sql }: Dependencies) => {
 
   const select = (tail: string, parameters: ReadonlyArray<unknown>) =>
     read(
-      Effect.flatMap(
-        sql.unsafe(`SELECT ${SqlRow.columns} FROM sluice_downloads ${tail}`, parameters),
-        (rows) => Effect.forEach(rows, decode)
-      )
+      Effect.flatMap(sql.unsafe(`SELECT ${SqlRow.columns} FROM sluice_downloads ${tail}`, parameters), decode)
     )
 
   const get = (id: DownloadId): Effect.Effect<Option.Option<Download>, StoreError> =>

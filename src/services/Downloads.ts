@@ -25,7 +25,7 @@ export interface Enqueued {
   readonly attached: boolean
   /** The row as it was recorded. */
   readonly download: Download
-  /** Why it was not taken in after all (`enqueueAll` only): it contradicts `download`, which stays as it was. */
+  /** Why the request changed nothing (`enqueueAll` only): the unfinished download has another checksum. */
   readonly refused?: DownloadError | undefined
 }
 

@@ -236,7 +236,7 @@ describe("asking again with a checksum", () => {
     return Effect.gen(function* () {
       const first = yield* enqueue({ checksum: wrong, maxRetries: 3 })
       const again = yield* enqueue({ maxRetries: 0 })
-      expect(again.download).toMatchObject({ id: first.id, options: { checksum: wrong, maxRetries: 0 } })
+      expect(again).toMatchObject({ id: first.id, download: { options: { checksum: wrong, maxRetries: 0 } } })
       expect(yield* settle(first)).toMatchObject({ failure: { reason: "ChecksumMismatch" }, attempt: 1 })
     }).pipe(Effect.provide(engine))
   })
@@ -265,8 +265,8 @@ describe("asking again with a checksum", () => {
         output: null,
         headers: [],
         priority: 0,
-        meta: null,
-        options: { ...defaultOptions, checksum }
+        options: { ...defaultOptions, checksum },
+        meta: null
       })
       const answers = yield* store.enqueue(
         [request("a", right), request("a", wrong), request("b", wrong), request("a", null)],

@@ -2,7 +2,7 @@
  * The database as a crash leaves it: a copy of the file and its log, opened apart from the engine.
  */
 import Sqlite from "better-sqlite3"
-import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as fs from "node:fs"
 import type { Download } from "../../src/domain/Download.js"
 import * as SqlRow from "../../src/layers/SqlRow.js"
@@ -21,7 +21,7 @@ export const readRows = (copy: string): ReadonlyArray<Download> => {
   const has = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'sluice_downloads'").get() !== undefined
   const rows = has ? db.prepare(`SELECT ${SqlRow.columns} FROM sluice_downloads ORDER BY id`).all() : []
   db.close()
-  return Effect.runSync(Effect.forEach(rows, SqlRow.decode(copy)))
+  return Either.getOrThrowWith(SqlRow.decode(copy)(rows), (error) => error)
 }
 
 /** The rows of a live database as a crash in this instant would leave them. */

@@ -152,6 +152,8 @@ export const program = (
 
 /** Runs the program as this process. */
 export const main = (args: ReadonlyArray<string>): void => {
+  Output.unblock(process.stdout)
+  Output.unblock(process.stderr)
   const output = Output.make(process.stdout, process.stderr, process.env)
   const surroundings = {
     args,

@@ -1,7 +1,7 @@
 /**
  * How a command speaks of its downloads: lines of JSON, or sentences. Results (events, paths) go to stdout, everything
- * else to stderr. Sentences come in two manners: on a terminal a progress line and the ends, elsewhere one line for each
- * change of state.
+ * else to stderr. Sentences come in two manners: on a terminal a board drawn in place (Progress) and the failures, elsewhere
+ * one line for each change of state.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -12,28 +12,12 @@ import type { Active } from "../../services/Supervisor.js"
 import * as Events from "./Events.js"
 import * as Format from "./Format.js"
 import type * as Output from "./Output.js"
-import * as ProgressLine from "./ProgressLine.js"
-
-/** A download that ended otherwise than completed, or was paused by somebody else. */
-export type NotDone = Extract<Events.Change, { readonly event: "failed" | "cancelled" | "paused" }>
-
-/** What has become of the downloads of a command. */
-export interface Tally {
-  readonly completed: number
-  /** The sizes of the completed ones, together. */
-  readonly bytes: number
-  readonly failed: number
-  /** Cancelled or paused by somebody else. */
-  readonly stopped: number
-  /** The first of those that failed or were stopped. */
-  readonly notDone: ReadonlyArray<NotDone>
-}
-
-/** The command line that goes on with what was interrupted; `hidden`: secrets were left out of it. */
-export interface Again {
-  readonly command: string
-  readonly hidden: boolean
-}
+import * as Progress from "./Progress.js"
+import * as Style from "./Style.js"
+import type { Again } from "./Summary.js"
+import * as Summary from "./Summary.js"
+import * as Tally from "./Tally.js"
+import type { Known } from "./View.js"
 
 /** @see {@link make} */
 export interface Display {
@@ -41,15 +25,16 @@ export interface Display {
   readonly tell: (events: ReadonlyArray<Events.Change>) => Effect.Effect<void, Output.OutputClosed>
   /** Shows how far downloads are, until it is interrupted. */
   readonly progress: (
-    known: ProgressLine.Known,
+    known: Known,
     active: Effect.Effect<ReadonlyArray<Active>>
   ) => Effect.Effect<never, Output.OutputClosed>
   /** The last word of a command that ran to its end, `elapsed` milliseconds after its start. */
-  readonly summary: (tally: Tally, elapsed: number) => Effect.Effect<void>
+  readonly summary: (tally: Tally.Tally, elapsed: number) => Effect.Effect<void>
   /** The last word of a command that was stopped by a signal. */
   readonly interrupted: (
     unfinished: ReadonlyArray<Download>,
-    again: Again
+    again: Again,
+    tally: Tally.Tally
   ) => Effect.Effect<void, Output.OutputClosed>
 }
 
@@ -57,7 +42,7 @@ export interface Options {
   readonly json: boolean
   /** Nothing but results and errors. */
   readonly quiet: boolean
-  /** No progress line. */
+  /** No board. */
   readonly noProgress: boolean
 }
 
@@ -94,116 +79,85 @@ const json = (
         Effect.zipRight(Effect.never)
       )
     },
-    interrupted: (unfinished, again) =>
+    interrupted: (unfinished, again, tally) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         yield* tell(unfinished.map((download) => Events.interrupted(download, now)))
-        yield* messages.interrupted(unfinished, again)
+        yield* messages.interrupted(unfinished, again, tally)
       })
   }
 }
 
 const sentences = (output: Output.Shape, { json, noProgress, quiet }: Options): Display => {
-  const lines = !quiet && !json && !output.errIsTerminal
+  const style = Style.style(output.color)
+  const all = !quiet && !json && !output.errIsTerminal
+  const drawn = output.errIsTerminal && !quiet && !json && !noProgress
+  let shown: Known | undefined
+  // Of a single download the end says it all, and of very many the first will do: the end counts the rest.
+  const toldAtOnce = (): boolean =>
+    drawn && shown !== undefined && shown.of > 1 && shown.failed <= Tally.maxNotDone
   const say = (text: string): Effect.Effect<void> => (text === "" ? Effect.void : output.err(text))
+  const told = (event: Events.Change): string =>
+    line(event, all) + (event.event === "failed" && toldAtOnce() ? failed(event, style) : "")
   return {
-    tell: (events) =>
-      Effect.zipRight(
-        say(quiet ? "" : events.map((event) => line(event, lines)).join("")),
-        results(output, events)
-      ),
-    progress: (known, active) =>
-      output.errIsTerminal && !quiet && !noProgress ? ProgressLine.draw(output, known, active) : Effect.never,
+    tell: (events) => Effect.zipRight(say(quiet ? "" : events.map(told).join("")), results(output, events)),
+    progress: (known, active) => {
+      shown = known
+      return drawn ? Progress.draw(output, known, active) : Effect.never
+    },
     summary: (tally, elapsed) =>
       say(
-        (json && quiet ? "" : notDone(tally)) +
+        (json && quiet ? "" : Summary.notDone(tally, style)) +
           // of a single download its line has said it all
-          (json || quiet || (lines && count(tally) === 1) ? "" : summary(tally, elapsed))
+          (json || quiet || (all && Summary.count(tally) === 1) ? "" : Summary.counts(tally, elapsed, style))
       ),
-    interrupted: (unfinished, again) =>
-      unfinished.length === 0 || quiet ? Effect.void : output.err(goOn(unfinished, again))
+    interrupted: (unfinished, again, tally) =>
+      unfinished.length === 0 || quiet
+        ? Effect.void
+        : output.err(Summary.goOn(unfinished, again, tally, style))
   }
 }
 
 const results = (output: Output.Shape, events: ReadonlyArray<Events.Change>) => {
-  const paths = events.flatMap((event) => (event.event === "completed" ? [`${event.path}\n`] : []))
+  const path = output.outIsTerminal ? Format.printable : (path: string) => path
+  const paths = events.flatMap((event) => (event.event === "completed" ? [`${path(event.path)}\n`] : []))
   return paths.length === 0 ? Effect.void : output.out(paths.join(""))
 }
 
-const ofTotal = (bytes: number, total: number | null): string =>
-  total === null ? Format.bytes(bytes) : `${Format.bytes(bytes)} of ${Format.bytes(total)}`
+const failed = (event: Extract<Events.Change, { readonly event: "failed" }>, style: Style.Style): string =>
+  `${style.red("failed")} ${Format.printable(event.url)}: ${Format.printable(event.detail)}\n`
 
-/** The sentence for a change, with its line end; `all`: also for those that a progress line shows. */
+/** The sentence for a change, with its line end; `all`: also for those that a board shows. */
 const line = (event: Events.Change, all: boolean): string => {
+  const url = Format.printable(event.url)
   switch (event.event) {
     case "enqueued":
       return event.attached && event.bytes > 0
-        ? `going on with ${event.url}: ${ofTotal(event.bytes, event.total)} already here\n`
+        ? `going on with ${url}: ${Summary.ofTotal(event.bytes, event.total)} already here\n`
         : ""
     case "completed":
       return event.outcome === "skipped"
         ? `left alone, it was there already: ${Format.printable(event.path)}\n`
         : all
-          ? `completed ${event.url} (${Format.bytes(event.bytes)})\n`
+          ? `completed ${url} (${Format.bytes(event.bytes)})\n`
           : ""
     case "started":
-      return all ? `started ${event.url}\n` : ""
+      return all ? `started ${url}\n` : ""
     case "retrying":
-      return all ? `retrying ${event.url} in ${Format.duration(event.delay)}: ${event.detail}\n` : ""
+      return all
+        ? `retrying ${url} in ${Format.duration(event.delay)}: ${Format.printable(event.detail)}\n`
+        : ""
     case "waiting":
-      return all ? `waiting ${Format.duration(event.delay)} for ${event.url}: ${event.detail}\n` : ""
+      return all
+        ? `waiting ${Format.duration(event.delay)} for ${url}: ${Format.printable(event.detail)}\n`
+        : ""
     case "failed":
-      return all ? `failed ${event.url}: ${event.detail}\n` : ""
+      return all ? `failed ${url}: ${Format.printable(event.detail)}\n` : ""
     case "cancelled":
     case "paused":
-      return all ? `${event.event} ${event.url}\n` : ""
+      return all ? `${event.event} ${url}\n` : ""
     case "progress":
     case "interrupted":
       return ""
   }
-}
-
-const reason = (event: NotDone): readonly [what: string, advice: string] => {
-  switch (event.event) {
-    case "failed":
-      return [event.detail, event.advice]
-    case "cancelled":
-      return ["it was cancelled by another command", "run the same command again to start anew"]
-    case "paused":
-      return ["it was paused by another command", "what has arrived is kept; resume it to go on"]
-  }
-}
-
-const notDone = (tally: Tally): string => {
-  const left = tally.failed + tally.stopped - tally.notDone.length
-  return [
-    ...tally.notDone.map((event) => {
-      const [what, advice] = reason(event)
-      return `sluice: not done: ${event.url}\n        ${what}\n        ${advice}\n`
-    }),
-    left > 0 ? `sluice: and ${left} more; see sluice ls\n` : ""
-  ].join("")
-}
-
-const count = ({ completed, failed, stopped }: Tally): number => completed + failed + stopped
-
-const summary = ({ bytes, completed, failed, stopped }: Tally, elapsed: number): string => {
-  const parts = [
-    completed > 0 ? `${completed} completed (${Format.bytes(bytes)})` : "",
-    failed > 0 ? `${failed} failed` : "",
-    stopped > 0 ? `${stopped} stopped` : ""
-  ].filter((part) => part !== "")
-  return parts.length === 0 ? "nothing to do\n" : `${parts.join(", ")} in ${Format.duration(elapsed)}\n`
-}
-
-const goOn = (unfinished: ReadonlyArray<Download>, { command, hidden }: Again): string => {
-  const saved = unfinished.reduce((sum, { checkpoint }) => sum + checkpoint, 0)
-  const total = unfinished.reduce<number | null>(
-    (sum, download) => (sum === null || download.total === null ? null : sum + download.total),
-    0
-  )
-  return (
-    `sluice: interrupted; ${saved > 0 ? `${ofTotal(saved, total)} saved` : "nothing is lost"}. To go on:\n` +
-    `        ${command}\n${hidden ? "        (with the secrets that are left out here)\n" : ""}`
-  )
 }

@@ -39,6 +39,8 @@ export const exitCodes = {
 /** Reasons for which a request is refused before anything starts, and that are the caller's to correct. */
 const callers: ReadonlySet<Reason> = new Set<Reason>([
   "InvalidUrl",
+  "InvalidRequest",
+  "ChecksumContradiction",
   "UnsupportedScheme",
   "DestinationUnusable",
   "DestinationExists"

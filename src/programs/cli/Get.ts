@@ -77,7 +77,10 @@ const work = (wanted: ReadonlyArray<DownloadRequest.DownloadRequest>, session: S
     for (let i = 0; i < wanted.length; i += slice) {
       const enqueued = yield* downloads.enqueueAll(wanted.slice(i, i + slice))
       yield* session.enqueued(enqueued, yield* Clock.currentTimeMillis)
-      for (const { download } of enqueued) ids.add(download.id)
+      for (const { download, refused } of enqueued) {
+        if (refused !== undefined) return yield* refused
+        ids.add(download.id)
+      }
     }
     yield* downloads.settleAll(ids, (download) => session.observe([download]))
   })

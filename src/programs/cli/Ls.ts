@@ -3,16 +3,13 @@
  * database that was never made is an empty one.
  */
 import * as Effect from "effect/Effect"
-import type { Download, Status } from "../../domain/Download.js"
-import { percent } from "../../domain/Download.js"
+import type { Status } from "../../domain/Download.js"
 import { StoreError } from "../../domain/StoreError.js"
 import { Store } from "../../services/Store.js"
 import * as Database from "./Database.js"
 import * as Engine from "./Engine.js"
 import * as Events from "./Events.js"
-import * as Format from "./Format.js"
 import { Output } from "./Output.js"
-import { nameOf } from "./ProgressLine.js"
 import { Surroundings } from "./Surroundings.js"
 
 /** The arguments of `ls`, read. */
@@ -22,38 +19,6 @@ export interface Asked {
   readonly status: ReadonlyArray<Status>
   readonly limit: number
   readonly json: boolean
-}
-
-const headings = ["ID", "STATUS", "DONE", "SIZE", "NAME", "URL"] as const
-/** Figures are read from the right. */
-const sides = ["right", "right", "left", "left", "right", "right"] as const
-/** Columns are not padded beyond this for the sake of one long name. */
-const widest = 40
-
-const cells = (download: Download): ReadonlyArray<string> => {
-  const done = percent(download)
-  return [
-    download.id,
-    download.status,
-    done === undefined ? "-" : `${done}%`,
-    download.total === null ? "-" : Format.bytes(download.total),
-    nameOf(download),
-    Format.printable(download.url)
-  ]
-}
-
-/** The table, with its line ends; cut at `columns`, if given. */
-export const table = (downloads: ReadonlyArray<Download>, columns: number | undefined): string => {
-  const rows = [headings, ...downloads.map(cells)]
-  const widths = headings.map((_, column) =>
-    Math.min(widest, Math.max(...rows.map((row) => Format.width(row[column]!))))
-  )
-  return rows
-    .map((row) => {
-      const line = row.map((cell, column) => Format.pad(cell, widths[column]!, sides[column])).join("  ")
-      return `${columns === undefined ? line.trimEnd() : Format.truncate(line.trimEnd(), columns)}\n`
-    })
-    .join("")
 }
 
 /** The program over a store. */
@@ -69,8 +34,11 @@ export const list = (asked: Asked) =>
     const shown = found.slice(-asked.limit)
     if (asked.json)
       yield* output.out(shown.map((download) => Events.encode(Events.listed(download))).join(""))
-    else if (shown.length > 0)
+    else if (shown.length > 0) {
+      // it measures text, and what does that takes a while to load
+      const { table } = yield* Effect.promise(() => import("./Table.js"))
       yield* output.out(table(shown, output.outIsTerminal ? output.columns() : undefined))
+    }
     if (found.length > shown.length) {
       yield* output.err(
         `sluice: only the newest ${shown.length} are shown; there are more (--limit, --status)\n`

@@ -11,12 +11,15 @@ import * as Stream from "effect/Stream"
 import type { Download } from "../../domain/Download.js"
 import { terminal } from "../../domain/Download.js"
 import type { DownloadId } from "../../domain/DownloadId.js"
-import type { Shape as Downloads } from "../../services/Downloads.js"
-import type { Enqueued } from "../../services/Store.js"
-import type { Again, Display, NotDone, Tally } from "./Display.js"
+import type { Enqueued, Shape as Downloads } from "../../services/Downloads.js"
+import type { Display } from "./Display.js"
 import * as Events from "./Events.js"
 import type { OutputClosed } from "./Output.js"
-import type { Known } from "./ProgressLine.js"
+import { Roster } from "./Roster.js"
+import type { Again } from "./Summary.js"
+import type { Tally } from "./Tally.js"
+import { Tallier } from "./Tally.js"
+import type { Known } from "./View.js"
 
 /** @see {@link make} */
 export interface Session extends Known {
@@ -27,9 +30,6 @@ export interface Session extends Known {
   readonly tally: () => Tally
 }
 
-/** So many are kept to be told at the end; the rest is only counted. */
-const maxNotDone = 1000
-
 /** Whether `row` was overtaken by `known`. The end of a download is never old news, whatever the clocks say. */
 const isOlder = (row: Download, known: Download): boolean =>
   !terminal.has(row.status) &&
@@ -37,23 +37,11 @@ const isOlder = (row: Download, known: Download): boolean =>
 
 /** `scope`: only downloads that were enqueued here, or whatever the engine works on. */
 export const make = (display: Display, scope: "asked" | "everything"): Session => {
-  const rows = new Map<DownloadId, Download>()
+  const rows = new Roster()
   const ended = new Set<DownloadId>()
-  const notDone: Array<NotDone> = []
-  const counts = { completed: 0, bytes: 0, failed: 0, stopped: 0 }
+  const tallier = new Tallier()
   // an event is told before the next row is looked at: two fibers observe
   const oneByOne = Effect.unsafeMakeSemaphore(1).withPermits(1)
-
-  const count = (event: Events.Change): void => {
-    if (event.event === "completed") {
-      counts.completed++
-      counts.bytes += event.bytes
-    } else if (event.event === "failed" || event.event === "cancelled" || event.event === "paused") {
-      if (event.event === "failed") counts.failed++
-      else counts.stopped++
-      if (notDone.length < maxNotDone) notDone.push(event)
-    }
-  }
 
   const accept = (row: Download): ReadonlyArray<Events.Change> => {
     const previous = rows.get(row.id)
@@ -61,12 +49,12 @@ export const make = (display: Display, scope: "asked" | "everything"): Session =
     if (previous !== undefined && isOlder(row, previous)) return []
     if (terminal.has(row.status)) {
       ended.add(row.id)
-      rows.delete(row.id)
+      rows.end(row)
     } else {
       rows.set(row.id, row)
     }
     const events = Events.between(previous, row)
-    events.forEach(count)
+    events.forEach((event) => tallier.add(event))
     return events
   }
 
@@ -78,6 +66,16 @@ export const make = (display: Display, scope: "asked" | "everything"): Session =
     },
     get of() {
       return ended.size + rows.size
+    },
+    delayed: rows.delayed,
+    get failed() {
+      return tallier.failed
+    },
+    get held() {
+      return tallier.bytes + rows.held
+    },
+    get arrived() {
+      return rows.arrived
     },
     enqueued: (downloads, at) =>
       oneByOne(
@@ -95,7 +93,7 @@ export const make = (display: Display, scope: "asked" | "everything"): Session =
           return events.length === 0 ? Effect.void : display.tell(events)
         })
       ),
-    tally: () => ({ ...counts, notDone })
+    tally: () => tallier.value()
   }
 }
 
@@ -117,6 +115,6 @@ export const onInterrupt =
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.onExit(self, (exit) =>
       Exit.isInterrupted(exit)
-        ? Effect.ignore(display.interrupted(Array.from(session.unfinished()), again))
+        ? Effect.ignore(display.interrupted(Array.from(session.unfinished()), again, session.tally()))
         : Effect.void
     )

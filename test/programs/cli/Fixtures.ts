@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import { vi } from "vitest"
 import type { Download } from "../../../src/domain/Download.js"
 import { terminal } from "../../../src/domain/Download.js"
 import type { DownloadError } from "../../../src/domain/DownloadError.js"
@@ -18,8 +19,13 @@ import type { DownloadRequest } from "../../../src/domain/DownloadRequest.js"
 import { defaultOptions } from "../../../src/domain/DownloadRequest.js"
 import type { StoreError } from "../../../src/domain/StoreError.js"
 import * as Output from "../../../src/programs/cli/Output.js"
+import { Roster } from "../../../src/programs/cli/Roster.js"
+import type { Known } from "../../../src/programs/cli/View.js"
 import { Downloads } from "../../../src/services/Downloads.js"
 import type { Active } from "../../../src/services/Supervisor.js"
+
+/** What draws is loaded when the first frame is due, by a real import that no test clock moves. */
+export const boardLoaded = Effect.promise(() => vi.dynamicImportSettled())
 
 export const secret = "Bearer hunter2"
 
@@ -58,14 +64,41 @@ export const row = (more: Partial<Download> = {}): Download => ({
   ...more
 })
 
+/** A download that is being worked on. */
+export const active = (key: number, received: number, total?: number, state = "downloading"): Active => ({
+  id: Ids.fromKey(key),
+  gauge: { received, total, state }
+})
+
+/** What a session knows that has these rows, and others that have ended. */
+export const knownOf = (
+  rows: ReadonlyArray<Download>,
+  more: { readonly finished?: number; readonly failed?: number; readonly completedBytes?: number } = {}
+): Known => {
+  const roster = new Roster()
+  for (const row of rows) roster.set(row.id, row)
+  return {
+    get: (id) => roster.get(id),
+    unfinished: () => roster.values(),
+    finished: more.finished ?? 0,
+    of: rows.length + (more.finished ?? 0),
+    delayed: roster.delayed,
+    failed: more.failed ?? 0,
+    held: roster.held + (more.completedBytes ?? 0),
+    arrived: roster.arrived
+  }
+}
+
 /** What a stream of a process was given, and whether it is a terminal. */
 export class FakeStream implements Output.Stream {
   text = ""
   readonly writableLength = 0
   closed = false
   columns: number | undefined
+  rows: number | undefined
   constructor(readonly isTTY = false) {
     this.columns = isTTY ? 80 : undefined
+    this.rows = isTTY ? 24 : undefined
   }
   write(...args: ReadonlyArray<unknown>): boolean {
     const done = args.at(-1)
@@ -78,9 +111,11 @@ export class FakeStream implements Output.Stream {
   }
 }
 
-export const streams = (
-  options: { readonly terminal?: boolean; readonly TERM?: string; readonly NO_COLOR?: string } = {}
-) => {
+export interface StreamOptions extends Output.Environment {
+  readonly terminal?: boolean
+}
+
+export const streams = (options: StreamOptions = {}) => {
   const stdout = new FakeStream(options.terminal)
   const stderr = new FakeStream(options.terminal)
   return { stdout, stderr, output: Output.make(stdout, stderr, options) }

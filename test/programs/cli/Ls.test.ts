@@ -7,6 +7,7 @@ import type { Download } from "../../../src/domain/Download.js"
 import * as Ids from "../../../src/domain/DownloadId.js"
 import * as Ls from "../../../src/programs/cli/Ls.js"
 import { Output } from "../../../src/programs/cli/Output.js"
+import { table } from "../../../src/programs/cli/Table.js"
 import { type Filter, Store, type StoreChange } from "../../../src/services/Store.js"
 import { row, secret, streams } from "./Fixtures.js"
 
@@ -37,7 +38,7 @@ const list = (asked: Partial<Ls.Asked>, stored = rows) =>
 
 describe("ls", () => {
   it("is a table, aligned also behind wide names", () => {
-    expect(Ls.table(rows, undefined)).toBe(
+    expect(table(rows, undefined)).toBe(
       [
         "ID           STATUS      DONE     SIZE  NAME        URL",
         "10000000000  completed   100%  1.5 KiB  日本語.iso  http://example.org/file.bin",
@@ -49,13 +50,13 @@ describe("ls", () => {
   })
 
   it("fits the terminal", () => {
-    const lines = Ls.table(rows, 40).split("\n")
+    const lines = table(rows, 40).split("\n")
     expect(lines[1]).toBe("10000000000  completed   100%  1.5 KiB …")
   })
 
   it("can't be made to drive the terminal", () => {
-    expect(Ls.table([row({ output: "\u001b[2Jx\ny" })], undefined).split("\n")).toHaveLength(3)
-    expect(Ls.table([row({ output: "\u001b[2Jx" })], undefined)).not.toContain("\u001b")
+    expect(table([row({ output: "\u001b[2Jx\ny" })], undefined).split("\n")).toHaveLength(3)
+    expect(table([row({ output: "\u001b[2Jx" })], undefined)).not.toContain("\u001b")
   })
 
   it.effect("is nothing when there is nothing", () =>

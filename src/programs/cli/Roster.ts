@@ -1,0 +1,43 @@
+/**
+ * The downloads of a command that have not ended, with what the board needs to know of all of them kept as they change:
+ * there may be 100,000, and a frame can't look at each.
+ */
+import type { Download } from "../../domain/Download.js"
+import type { DownloadId } from "../../domain/DownloadId.js"
+
+const isDelayed = ({ status }: Download): boolean => status === "retrying" || status === "waiting"
+
+export class Roster extends Map<DownloadId, Download> {
+  /** Those that wait for a retry, a host or the disk. */
+  readonly delayed = new Map<DownloadId, Download>()
+  /** Bytes on stable storage, of all of them. */
+  held = 0
+  /** Bytes that have arrived while they were followed, ended ones included. Never falls. */
+  arrived = 0
+
+  override set(id: DownloadId, download: Download): this {
+    const previous = this.get(id)
+    this.held += download.checkpoint - (previous?.checkpoint ?? 0)
+    if (previous !== undefined) this.arrived += Math.max(0, download.checkpoint - previous.checkpoint)
+    // changed in place, one that stays delayed keeps its place
+    if (isDelayed(download)) this.delayed.set(id, download)
+    else this.delayed.delete(id)
+    return super.set(id, download)
+  }
+
+  override delete(id: DownloadId): boolean {
+    this.held -= this.get(id)?.checkpoint ?? 0
+    this.delayed.delete(id)
+    return super.delete(id)
+  }
+
+  /** Takes a download out that has ended, with what came of it last. */
+  end(download: Download): void {
+    const previous = this.get(download.id)
+    if (previous !== undefined && download.outcome !== "skipped") {
+      const size = download.status === "completed" ? download.total : null
+      this.arrived += Math.max(0, (size ?? download.checkpoint) - previous.checkpoint)
+    }
+    this.delete(download.id)
+  }
+}
