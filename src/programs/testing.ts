@@ -46,6 +46,7 @@ import { Wire } from "../services/Wire.js"
 
 /** A request to a route. */
 export interface Request {
+  /** As it was asked for. */
   readonly url: string
   /** By lower-case name. */
   readonly headers: ReadonlyMap<string, string>
@@ -81,6 +82,7 @@ export type Routes = Readonly<Record<string, Route>>
 /** The connection was reset: for routes that fail before they answer. */
 export const reset: DownloadError = makeError("ConnectionReset", "the connection was reset")
 
+/** @see {@link World} */
 export interface WorldShape {
   /** Sets or replaces a route from now on. */
   readonly route: (url: string, route: Route) => Effect.Effect<void>
@@ -97,7 +99,9 @@ export interface WorldShape {
 /** The network and the disk of the test. */
 export class World extends Context.Tag("sluice/testing/World")<World, WorldShape>() {}
 
+/** Options of the engine, and what its network does. */
 export interface Options extends Partial<EngineOptions.EngineOptionsShape> {
+  /** @default none: everything is a 404 */
   readonly routes?: Routes
 }
 

@@ -63,3 +63,43 @@ it("compiles", () => {
   })
   expect(problems).toEqual([])
 })
+
+it("is documented: every export of both entry points, and every member of what they describe", () => {
+  const config = ts.getParsedCommandLineOfConfigFile(
+    path.join(root, "tsconfig.json"),
+    {},
+    { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} }
+  )!
+  const entries = ["src/index.ts", "src/programs/testing.ts"].map((name) => path.join(root, name))
+  const program = ts.createProgram(entries, config.options)
+  const checker = program.getTypeChecker()
+  const bare: Array<string> = []
+  const seen = new Set<ts.Symbol>()
+  const look = (symbol: ts.Symbol, name: string): void => {
+    const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
+    if (seen.has(target)) return
+    seen.add(target)
+    if (!target.declarations?.some((one) => one.getSourceFile().fileName.startsWith(path.join(root, "src"))))
+      return
+    if (target.flags & ts.SymbolFlags.ValueModule) {
+      for (const one of checker.getExportsOfModule(target)) look(one, `${name}.${one.name}`)
+      return
+    }
+    const documented = (of: ts.Symbol) =>
+      of.getDocumentationComment(checker).length > 0 || of.getJsDocTags(checker).length > 0
+    if (!documented(target)) bare.push(name)
+    if (!(target.flags & ts.SymbolFlags.Interface)) return
+    for (const member of target.members?.values() ?? []) {
+      if (!(member.flags & ts.SymbolFlags.TypeParameter) && !documented(member))
+        bare.push(`${name}.${member.name}`)
+    }
+  }
+  for (const entry of entries) {
+    for (const one of checker.getExportsOfModule(
+      checker.getSymbolAtLocation(program.getSourceFile(entry)!)!
+    )) {
+      look(one, one.name)
+    }
+  }
+  expect(bare).toEqual([])
+})

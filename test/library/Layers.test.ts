@@ -78,8 +78,12 @@ describe("a SqlClient of the caller's", () => {
       expect(seen.map(({ url }) => url)).toContain("http://h/c")
       expect(yield* theirs`SELECT * FROM sqlite_master`).toEqual([])
     }).pipe(
-      Effect.provide(layer({ database: fileOf("own.db"), ...stopped })),
-      Effect.provide(SqliteClient.layer({ filename: ":memory:" }))
+      Effect.provide(
+        Layer.merge(
+          layer({ database: fileOf("own.db"), ...stopped }),
+          SqliteClient.layer({ filename: ":memory:" })
+        )
+      )
     )
   )
 })
