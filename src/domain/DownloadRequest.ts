@@ -134,9 +134,9 @@ const acceptMeta = (meta: unknown): Either.Either<unknown, DownloadError> => {
   return Either.right(JSON.parse(text.right))
 }
 
-/** Checks and normalises a request. The error is permanent and speaks of the first thing that is wrong. */
-export const accept = (request: DownloadRequest): Either.Either<Accepted, DownloadError> => {
-  const raw = request.url.trim()
+/** Reads a URL that can be downloaded from. It may still carry credentials, and the error shows none. */
+export const parseUrl = (text: string): Either.Either<URL, DownloadError> => {
+  const raw = text.trim()
   if (!URL.canParse(raw)) {
     return Either.left(make("InvalidUrl", `"${printable(redactUrl(raw))}" is not a URL`))
   }
@@ -149,19 +149,34 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
       )
     )
   }
+  return Either.right(url)
+}
+
+/** Checks a field that a caller wants to be sent. The error does not show its value, which may be a secret. */
+export const checkHeader = ([name, value]: Header): Either.Either<Header, DownloadError> => {
+  if (!token.test(name))
+    return Either.left(make("InvalidRequest", `"${printable(name)}" is not a header name`))
+  if (owned.has(name.toLowerCase()))
+    return Either.left(make("InvalidRequest", `the header ${name} is set by sluice itself`))
+  // eslint-disable-next-line no-control-regex
+  if (/[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/.test(value)) {
+    return Either.left(
+      make("InvalidRequest", `the value of the header ${name} has characters that can't be sent`)
+    )
+  }
+  return Either.right([name, value.trim()])
+}
+
+/** Checks and normalises a request. The error is permanent and speaks of the first thing that is wrong. */
+export const accept = (request: DownloadRequest): Either.Either<Accepted, DownloadError> => {
+  const parsed = parseUrl(request.url)
+  if (Either.isLeft(parsed)) return Either.left(parsed.left)
+  const url = parsed.right
   const headers: Array<Header> = []
-  for (const [name, value] of request.headers ?? []) {
-    if (!token.test(name))
-      return Either.left(make("InvalidRequest", `"${printable(name)}" is not a header name`))
-    if (owned.has(name.toLowerCase()))
-      return Either.left(make("InvalidRequest", `the header ${name} is set by sluice itself`))
-    // eslint-disable-next-line no-control-regex
-    if (/[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/.test(value)) {
-      return Either.left(
-        make("InvalidRequest", `the value of the header ${name} has characters that can't be sent`)
-      )
-    }
-    headers.push([name, value.trim()])
+  for (const field of request.headers ?? []) {
+    const checked = checkHeader(field)
+    if (Either.isLeft(checked)) return Either.left(checked.left)
+    headers.push(checked.right)
   }
   if (
     (url.username !== "" || url.password !== "") &&

@@ -113,6 +113,8 @@ export const check = (name: string): Either.Either<string, string> => {
     return Either.left("it must be one name without / (use --dir for the directory)")
   if (name.toLowerCase().endsWith(partSuffix))
     return Either.left(`names ending in ${partSuffix} are those of unfinished files`)
-  if (byteLength(name) > maxBytes) return Either.left(`it is longer than ${maxBytes} bytes`)
+  // a UTF-16 unit takes at most three bytes: most names need not be encoded to know
+  if (name.length * 3 > maxBytes && byteLength(name) > maxBytes)
+    return Either.left(`it is longer than ${maxBytes} bytes`)
   return Either.right(name)
 }

@@ -197,18 +197,18 @@ export const bodyLimit = (
   announced: number | undefined,
   start: number,
   limit: number | null
-): { readonly bytes: number; readonly excess: DownloadError } | undefined => {
+): { readonly bytes: number; readonly excess: () => DownloadError } | undefined => {
   if (announced !== undefined) {
     return {
       bytes: announced,
-      excess: make("ProtocolViolation", `the server sent more than the ${announced} bytes it announced`)
+      excess: () => make("ProtocolViolation", `the server sent more than the ${announced} bytes it announced`)
     }
   }
   return limit === null
     ? undefined
     : {
         bytes: Math.max(0, limit - start),
-        excess: make("TooLarge", `it has more than the ${limit} bytes wanted`)
+        excess: () => make("TooLarge", `it has more than the ${limit} bytes wanted`)
       }
 }
 

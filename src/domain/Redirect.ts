@@ -27,13 +27,16 @@ const harmless = new Set([
   "dnt"
 ])
 
+/** Whether a header field of this name carries nothing that others must not know. */
+export const isHarmless = (name: string): boolean => harmless.has(name.trim().toLowerCase())
+
 /** The header fields for `to`, of those given for `original`. */
 export const headersFor = (
   original: URL,
   to: URL,
   headers: ReadonlyArray<readonly [string, string]>
 ): ReadonlyArray<readonly [string, string]> =>
-  original.origin === to.origin ? headers : headers.filter(([name]) => harmless.has(name.toLowerCase()))
+  original.origin === to.origin ? headers : headers.filter(([name]) => isHarmless(name))
 
 /** Where a redirect leads, or why it is not followed. `count` is the number of redirects followed before this one. */
 export const next = (

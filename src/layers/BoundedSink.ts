@@ -13,7 +13,7 @@ export interface BoundedSink extends ByteSink {
 /** How many bytes it takes, and what it means if there are more; undefined where there is no bound. */
 export interface Bound {
   readonly bytes: number
-  readonly excess: DownloadError
+  readonly excess: () => DownloadError
 }
 
 export const boundedSink = (sink: ByteSink, bound: Bound | undefined): BoundedSink => {
@@ -23,7 +23,7 @@ export const boundedSink = (sink: ByteSink, bound: Bound | undefined): BoundedSi
     write: (chunk) => {
       left -= chunk.length
       if (bound === undefined || left >= 0) return sink.write(chunk)
-      excess = bound.excess
+      excess = bound.excess()
       bounded.onFailure(excess)
       return false
     },

@@ -26,6 +26,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as fs from "node:fs"
+import type { Durability } from "../domain/Durability.js"
 import { StoreError, type StoreErrorReason } from "../domain/StoreError.js"
 import * as Migrations from "./Migrations.js"
 
@@ -127,7 +128,11 @@ const whileLocked: Shape["whileLocked"] = Effect.retry({
 })
 
 /** `exclusive`: the client is ours alone, and all its settings may be changed. */
-const make = (path: string, exclusive: boolean): Effect.Effect<Shape, StoreError, SqlClient.SqlClient> =>
+const make = (
+  path: string,
+  exclusive: boolean,
+  durability: Durability
+): Effect.Effect<Shape, StoreError, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const own = yield* Effect.scoped(sql.reserve).pipe(Effect.mapError((error) => toStoreError(path, error)))
@@ -155,7 +160,10 @@ const make = (path: string, exclusive: boolean): Effect.Effect<Shape, StoreError
       yield* sql`PRAGMA busy_timeout = ${sql.literal(String(busyTimeout))}`.pipe(Effect.mapError(mapError))
     }
     // FULL is SQLite's default only on a database's first open (better-sqlite3 is built so): set it always
-    yield* sql`PRAGMA synchronous = FULL`.pipe(Effect.mapError(mapError))
+    const synchronous = durability === "crash" ? "NORMAL" : "FULL"
+    if (exclusive || durability === "power-loss") {
+      yield* sql`PRAGMA synchronous = ${sql.literal(synchronous)}`.pipe(Effect.mapError(mapError))
+    }
     // secrets that a row drops are to be gone from the file, not only from the row
     yield* sql`PRAGMA secure_delete = ON`.pipe(Effect.mapError(mapError))
     // the first look takes no lock, so that a list can be had while somebody writes
@@ -224,8 +232,11 @@ const makeImmediate = (sql: SqlClient.SqlClient) => {
 
 type Connection = Effect.Effect.Success<SqlClient.SqlClient["reserve"]>
 
-const layerOf = (path: string, client: Layer.Layer<SqlClient.SqlClient, StoreError>) =>
-  Layer.effect(Database, make(path, true)).pipe(Layer.provideMerge(client))
+const layerOf = (
+  path: string,
+  client: Layer.Layer<SqlClient.SqlClient, StoreError>,
+  durability: Durability = "power-loss"
+) => Layer.effect(Database, make(path, true, durability)).pipe(Layer.provideMerge(client))
 
 /** Opening may throw inside the driver (a locked WAL switch, a damaged header): a defect there is an answer here. */
 const sqlite = (
@@ -243,9 +254,12 @@ const sqlite = (
     )
   )
 
-/** A SQLite file, WAL, synchronous FULL. Its directory must exist. */
-export const layerFile = (path: string): Layer.Layer<SqlClient.SqlClient | Database, StoreError> =>
-  layerOf(path, Layer.unwrapEffect(Effect.as(prepare(path), sqlite(path, { disableWAL: false }))))
+/** A SQLite file, WAL, synchronous FULL (NORMAL for `crash`). Its directory must exist. */
+export const layerFile = (
+  path: string,
+  durability?: Durability
+): Layer.Layer<SqlClient.SqlClient | Database, StoreError> =>
+  layerOf(path, Layer.unwrapEffect(Effect.as(prepare(path), sqlite(path, { disableWAL: false }))), durability)
 
 /** A database of this process only, gone with it: for tests and for programs that want no durability. */
 export const layerMemory: Layer.Layer<SqlClient.SqlClient | Database, StoreError> = layerOf(
@@ -255,13 +269,15 @@ export const layerMemory: Layer.Layer<SqlClient.SqlClient | Database, StoreError
 
 /**
  * A SQLite client of the caller's, whose other tables are left alone: ours begin with `sluice_` and are made and migrated here.
- * On its connection `synchronous` is set to FULL (what `enqueue` has recorded is to survive a power cut) and `secure_delete` to ON (credentials
+ * On its connection `synchronous` is set to FULL (what `enqueue` has recorded is to survive a power cut; not with durability `crash`) and `secure_delete` to ON (credentials
  * that a row drops are to be gone); its busy timeout and journal mode stay as they are.
  *
  * The client has one connection: a program that waits for sluice inside a transaction of its own would wait for itself, so
  * calls that write are refused there.
  */
-export const layerClient: Layer.Layer<SqlClient.SqlClient | Database, StoreError, SqlClient.SqlClient> =
+export const layerClient = (
+  durability: Durability = "power-loss"
+): Layer.Layer<SqlClient.SqlClient | Database, StoreError, SqlClient.SqlClient> =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const given = yield* SqlClient.SqlClient
@@ -277,7 +293,7 @@ export const layerClient: Layer.Layer<SqlClient.SqlClient | Database, StoreError
       const file = databases.find(({ name }) => name === "main")?.file
       return Layer.effect(
         Database,
-        make(file === undefined || file === null || file === "" ? ":memory:" : file, false)
+        make(file === undefined || file === null || file === "" ? ":memory:" : file, false, durability)
       ).pipe(Layer.provideMerge(Layer.succeed(SqlClient.SqlClient, sql)))
     })
   )

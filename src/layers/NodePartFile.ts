@@ -10,8 +10,9 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import { dirname } from "node:path"
+import type { Durability } from "../domain/Durability.js"
 import { FileError } from "../domain/FileError.js"
-import type { Shape } from "../services/PartFile.js"
+import type { Handle, Shape } from "../services/PartFile.js"
 import { PartFile } from "../services/PartFile.js"
 import { type Callback, call, type Failure, open, toFacts } from "./NodeHandle.js"
 
@@ -62,11 +63,24 @@ class DirectorySyncs {
 
 const stat = (path: string) => call("use", path, (done: Callback<fs.Stats>) => fs.stat(path, done))
 
-const make = (): Shape => {
+/** The handle, for those who leave syncing to the system. */
+const unsynced = ({ facts, identity, readAt, truncate, writeAt }: Handle): Handle => ({
+  identity,
+  writeAt,
+  readAt,
+  truncate,
+  facts,
+  sync: Effect.void
+})
+
+const make = (durability: Durability): Shape => {
   const directories = new DirectorySyncs()
+  const prepared = (handle: Handle): Handle => (durability === "crash" ? unsynced(handle) : handle)
 
   const syncDirectory: Shape["syncDirectory"] = (path) =>
-    call("sync", path, (done: Callback<void>) => directories.run(path, (error) => done(error)))
+    durability === "crash"
+      ? Effect.void
+      : call("sync", path, (done: Callback<void>) => directories.run(path, (error) => done(error)))
 
   const makeDirectory = (path: string) =>
     call("make", path, (done: Callback<void>) => fs.mkdir(path, done)).pipe(
@@ -76,9 +90,10 @@ const make = (): Shape => {
     )
 
   return {
-    create: (path) => open("create", path, O_CREAT | O_EXCL),
+    create: (path) => Effect.map(open("create", path, O_CREAT | O_EXCL), prepared),
     open: (path) =>
       open("open", path, 0).pipe(
+        Effect.map(prepared),
         Effect.asSome,
         // a socket, or a device without a driver
         meaning("NotAFile", "ENXIO"),
@@ -113,4 +128,7 @@ const make = (): Shape => {
 }
 
 /** node:fs. */
-export const layer: Layer.Layer<PartFile> = Layer.sync(PartFile, make)
+export const layer: Layer.Layer<PartFile> = Layer.sync(PartFile, () => make("power-loss"))
+
+/** node:fs without a sync: for `durability: "crash"`. When data reaches the disk is up to the system. */
+export const layerUnsynced: Layer.Layer<PartFile> = Layer.sync(PartFile, () => make("crash"))

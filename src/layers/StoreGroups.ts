@@ -111,8 +111,10 @@ export const make = (sql: SqlClient.SqlClient, path: string) => {
   const count = (batch: StoreBatch): Effect.Effect<void, Failures> =>
     Effect.suspend(() => {
       const ended: Array<readonly [number, string, number]> = []
-      for (const { after, before } of batch.changes()) {
-        if (!terminal.has(after.status) || (before !== null && terminal.has(before.status))) continue
+      for (const after of batch.changed.values()) {
+        if (!terminal.has(after.status)) continue
+        const before = batch.before.get(after.id)
+        if (before !== undefined && before !== null && terminal.has(before.status)) continue
         const bytes = after.status === "completed" ? (after.total ?? after.checkpoint) : 0
         ended.push([toKey(after.id), after.status, bytes])
       }

@@ -23,16 +23,16 @@ interface Config {
 const commitInterval = 2
 
 /** Starts working at once and stops, within its bound, when the layer is closed. */
-export const layer = ({ database, engine }: Config): Layer.Layer<Downloads, StoreError> =>
-  Engine.layer.pipe(
+export const layer = ({ database, engine }: Config): Layer.Layer<Downloads, StoreError> => {
+  const options: EngineOptions.EngineOptionsShape = { ...EngineOptions.defaults, commitInterval, ...engine }
+  return Engine.layer.pipe(
     Layer.provide(SidecarLock.layer(database)),
-    Layer.provide(Database.layerFile(database)),
+    Layer.provide(Database.layerFile(database, options.durability)),
     Layer.provide(UndiciWire.layer),
-    Layer.provide(NodePartFile.layer),
-    Layer.provide(
-      Layer.succeed(EngineOptions.EngineOptions, { ...EngineOptions.defaults, commitInterval, ...engine })
-    )
+    Layer.provide(options.durability === "crash" ? NodePartFile.layerUnsynced : NodePartFile.layer),
+    Layer.provide(Layer.succeed(EngineOptions.EngineOptions, options))
   )
+}
 
 /** The store alone: to look, without downloading anything. */
 export const layerStore = ({ database }: Config): Layer.Layer<Store, StoreError> =>

@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import type { DownloadOptions } from "../domain/DownloadRequest.js"
+import type { Durability } from "../domain/Durability.js"
 import type { RetryPolicy } from "../domain/RetryPolicy.js"
 import * as RetryPolicies from "../domain/RetryPolicy.js"
 
@@ -45,6 +46,11 @@ export interface EngineOptionsShape {
   /** What requests leave open of `DownloadRequest.options`. @default none: the defaults of DownloadOptions */
   readonly downloadDefaults: Partial<DownloadOptions>
   /**
+   * What survives: `power-loss` syncs files, directories and the database; `crash` leaves that to the system, and
+   * relies on the machine to go on. @default "power-loss"
+   */
+  readonly durability: Durability
+  /**
    * Which failed tries are followed by another, and when: a Schedule, replayed from the recorded failures, so that it goes on
    * where it was after a restart. @default exponential by the download's own options
    */
@@ -62,6 +68,7 @@ export const defaults: EngineOptionsShape = {
   shutdownTimeout: 10_000,
   directory: ".",
   downloadDefaults: {},
+  durability: "power-loss",
   retryPolicy: RetryPolicies.fromOptions
 }
 

@@ -425,6 +425,6 @@ describe("Identity.bodyLimit", () => {
     [undefined, 12, 10, 0, "TooLarge"]
   ])("announced %j from %j, at most %j: ends after %j with %j", (announced, start, limit, bytes, reason) => {
     const bound = bodyLimit(announced, start, limit)
-    expect([bound?.bytes, bound?.excess.reason]).toEqual([bytes, reason])
+    expect([bound?.bytes, bound?.excess().reason]).toEqual([bytes, reason])
   })
 })

@@ -3,7 +3,9 @@
  * sentence that says what is wrong and what would be right.
  */
 import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
 import * as Schema from "effect/Schema"
+import * as Checksum from "../../domain/Checksum.js"
 import * as DownloadRequest from "../../domain/DownloadRequest.js"
 
 /** A parser of one argument. The left is a sentence without a full stop. */
@@ -58,13 +60,6 @@ export const choice =
       ? Either.right(text)
       : Either.left(`"${text}" is not one of ${words.literals.join(", ")}`)
 
-/** A URL as typed. What looks like an option is one that the command does not know, or could not use. */
-export const url: Parser<string> = (text) =>
-  text.startsWith("-")
-    ? // what follows a = may be a secret
-      Either.left(`${text.split("=")[0]}: there is no such option, or it was given twice, or lacks its value`)
-    : Either.right(text)
-
 /** A directory as typed; an empty one is most likely a variable that was never set. */
 export const directory: Parser<string> = (text) =>
   text === "" ? Either.left("the directory is empty; write . for the current one") : Either.right(text)
@@ -80,31 +75,80 @@ export const file: Parser<string> = (text) =>
 export const header: Parser<DownloadRequest.Header> = (text) => {
   const colon = text.indexOf(":")
   if (colon < 1) return Either.left("a header has no name; write it like 'Accept-Language: en'")
-  const field: DownloadRequest.Header = [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]
-  return DownloadRequest.accept({ url: "http://localhost/", directory: "/", headers: [field] }).pipe(
-    Either.mapBoth({ onLeft: (error) => error.detail, onRight: () => field })
+  return Either.mapLeft(
+    DownloadRequest.checkHeader([text.slice(0, colon).trim(), text.slice(colon + 1).trim()]),
+    ({ detail }) => detail
   )
 }
 
-/**
- * The arguments as @effect/cli understands them. Of options that may be repeated it knows no `--name=value`, and
- * drops one that lacks its value without a word; both are seen to here.
- */
-export const arrange =
-  (
-    repeatable: ReadonlySet<string>
-  ): ((args: ReadonlyArray<string>) => Either.Either<ReadonlyArray<string>, string>) =>
-  (args) => {
-    const end = args.indexOf("--")
-    const options = end < 0 ? args : args.slice(0, end)
-    const arranged = options.flatMap((arg) => {
-      const equals = arg.indexOf("=")
-      return equals > 0 && repeatable.has(arg.slice(0, equals))
-        ? [arg.slice(0, equals), arg.slice(equals + 1)]
-        : [arg]
-    })
-    const lacking = arranged.find((arg, index) => repeatable.has(arg) && (arranged[index + 1] ?? "") === "")
-    return lacking === undefined
-      ? Either.right(end < 0 ? arranged : [...arranged, ...args.slice(end)])
-      : Either.left(`${lacking}: its value is missing`)
+/** A whole number; below zero too. */
+export const integer: Parser<number> = (text) =>
+  /^[+-]?\d{1,15}$/.test(text.trim())
+    ? Either.right(Number(text))
+    : Either.left(`"${text}" is not a whole number`)
+
+/** A whole number between two, both included. */
+export const countWithin =
+  (least: number, most: number): Parser<number> =>
+  (text) =>
+    Either.flatMap(count(least)(text), (number) =>
+      number <= most ? Either.right(number) : Either.left(`${number} is too many; the most is ${most}`)
+    )
+
+const unitExponent: Record<string, number> = { "": 0, k: 1, m: 2, g: 3, t: 4 }
+
+/** `500K`, `8MiB`, `1.5G`, or plain bytes. K is 1024 bytes, M is 1024 K and so on, with or without B or iB. */
+export const size: Parser<number> = (text) => {
+  const match = /^(\d+(?:\.\d+)?|\.\d+)\s*(?:b|([kmgt])(?:i?b)?)?$/i.exec(text.trim())
+  if (match === null) {
+    return Either.left(
+      `"${text}" is not a size; write one like 500K, 8MiB or 1.5G (a plain number is bytes, K is 1024)`
+    )
   }
+  const bytes = Math.round(Number(match[1]) * 1024 ** unitExponent[(match[2] ?? "").toLowerCase()]!)
+  return Number.isSafeInteger(bytes) ? Either.right(bytes) : Either.left(`"${text}" is too large`)
+}
+
+/** A size that is not zero. */
+export const positiveSize: Parser<number> = (text) =>
+  Either.flatMap(size(text), (bytes) =>
+    bytes > 0 ? Either.right(bytes) : Either.left(`"${text}" is nothing at all; give at least 1 byte`)
+  )
+
+/** `ALGO:HEX`, or as aria2's lists have it, `ALGO=HEX`. */
+export const checksum: Parser<Checksum.Checksum> = Checksum.parse
+
+/** On or off. */
+export const boolean: Parser<boolean> = (text) => {
+  const word = text.trim().toLowerCase()
+  if (word === "true" || word === "1") return Either.right(true)
+  if (word === "false" || word === "0") return Either.right(false)
+  return Either.left(`"${text}" is neither true nor false (nor 1 or 0)`)
+}
+
+/** `USER:PASSWORD`, as the field that carries it. The password may be empty and may hold colons. */
+export const user: Parser<DownloadRequest.Header> = (text) =>
+  text.indexOf(":") < 1
+    ? Either.left("it must be a user and a password, like USER:PASSWORD (the password may be empty)")
+    : Either.right(["Authorization", `Basic ${Encoding.encodeBase64(text)}`])
+
+/** A bearer token (RFC 6750), as the field that carries it. */
+export const bearer: Parser<DownloadRequest.Header> = (text) =>
+  /^[\x21-\x7e]+$/.test(text.trim())
+    ? Either.right(["Authorization", `Bearer ${text.trim()}`])
+    : Either.left("a token is not empty, and has neither spaces nor characters beyond ASCII")
+
+export const userAgent: Parser<DownloadRequest.Header> = (text) =>
+  Either.mapLeft(DownloadRequest.checkHeader(["User-Agent", text.trim()]), ({ detail }) => detail)
+
+/** The page that led here. User, password and fragment are not for others to know (RFC 9110 section 10.1.3). */
+export const referer: Parser<DownloadRequest.Header> = (text) => {
+  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    return Either.left("it is not an absolute http:// or https:// URL")
+  }
+  url.username = ""
+  url.password = ""
+  url.hash = ""
+  return Either.right(["Referer", url.href])
+}

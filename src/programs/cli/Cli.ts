@@ -1,9 +1,9 @@
 /**
- * The commands: their names, arguments and help, and what becomes of their failures. What they do is in Get, Run and Ls.
+ * The program: reads the arguments, answers what needs no command, runs the others, and says why where they fail.
  */
+import type * as CliApp from "@effect/cli/CliApp"
 import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
-import * as Span from "@effect/cli/HelpDoc/Span"
 import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
@@ -15,101 +15,40 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Ref from "effect/Ref"
 import { homedir } from "node:os"
 import { stripVTControlCharacters } from "node:util"
 import * as Args from "./Args.js"
+import * as CommandLine from "./CommandLine.js"
+import * as Commands from "./Commands.js"
+import * as Completions from "./Completions.js"
 import * as Events from "./Events.js"
-import type { CommandError } from "./Failures.js"
-import { sentence, trouble, UsageError } from "./Failures.js"
-import * as Get from "./Get.js"
+import type { CommandError, UsageError } from "./Failures.js"
+import { sentence, trouble } from "./Failures.js"
 import * as Help from "./Help.js"
-import * as Ls from "./Ls.js"
-import * as Options from "./Options.js"
 import * as Output from "./Output.js"
 import * as Process from "./Process.js"
-import * as Run from "./Run.js"
 import { Surroundings } from "./Surroundings.js"
 import { version } from "./Version.js"
 
-/** What a command does, and how it is used. */
-const help = (what: string, ...examples: ReadonlyArray<string>): HelpDoc.HelpDoc =>
-  HelpDoc.blocks([
-    HelpDoc.p(what),
-    HelpDoc.p(examples.length === 1 ? "Example:" : "Examples:"),
-    ...examples.map((example) => HelpDoc.p(Span.code(`  ${example}`)))
-  ])
+/** What commands need of the world. */
+type Needs = CliApp.CliApp.Environment | Commands.Json | Output.Output | Surroundings
 
-const get = Command.make(
-  "get",
-  {
-    urls: Options.urls,
-    db: Options.db,
-    ...Options.get,
-    ...Options.display
-  },
-  ({ connections: _one, maxRetries, onConflict, retryDelay, stallTimeout, timeout, ...asked }) =>
-    Get.get({ ...asked, options: { maxRetries, onConflict, retryDelay, stallTimeout, timeout } })
-).pipe(
-  Command.withDescription(
-    help(
-      "Download URLs and wait for them. The same command again goes on with what is unfinished.",
-      "sluice get --dir ~/Downloads https://example.org/file.iso"
-    )
-  )
-)
-
-const run = Command.make("run", { db: Options.db, ...Options.display }, Run.run).pipe(
-  Command.withDescription(
-    help("Go on with everything unfinished, and end when the queue is empty.", "sluice run --no-progress")
-  )
-)
-
-const ls = Command.make("ls", { db: Options.db, ...Options.ls }, Ls.ls).pipe(
-  Command.withDescription(
-    help("List downloads, newest last. Starts nothing.", "sluice ls --status failed --status retrying")
-  )
-)
-
-const root = Command.make("sluice", {}, () =>
-  Effect.fail(
-    new UsageError({
-      reason: "NoCommand",
-      message: "a command is missing",
-      advice: "try sluice get URL, or see sluice --help"
-    })
-  )
-).pipe(
-  Command.withDescription(
-    help(
-      "Downloads that survive crashes.",
-      "sluice get https://example.org/file.iso",
-      "sluice ls",
-      "sluice run"
-    )
-  ),
-  Command.withSubcommands([get, run, ls])
-)
-
-const parse = Command.run(root, { name: "sluice", version, executable: "sluice" })
-
-const badUsage = (reason: string, message: string): UsageError =>
-  new UsageError({ reason, message, advice: "see sluice --help, or sluice COMMAND --help" })
+const parse = Command.run(Commands.root, { name: "sluice", version, executable: "sluice" })
 
 /** @effect/cli says what is wrong in a document of its own; one sentence is made of it. */
 const usageError = (error: ValidationError.ValidationError): UsageError =>
-  badUsage(
+  Commands.badUsage(
     error._tag,
     stripVTControlCharacters(HelpDoc.toAnsiText(error.error)).trim().replaceAll(/\s+/g, " ")
   )
 
-/** @effect/cli prints help (on stdout) and validation errors (dropped here: they are told by `tellTrouble`). */
-const console = (output: Output.Shape): Effect.Effect<Console.Console> =>
-  Effect.map(Console.consoleWith(Effect.succeed), (console) => ({
-    ...console,
-    log: (text: string) =>
-      Effect.ignore(output.out(Help.tidy("sluice", Output.colored(text, output.outColor)))),
-    error: () => Effect.void
-  }))
+/** Help, version and completions are answered before @effect/cli is asked; its complaints are told by `tellTrouble`. */
+const console = Effect.map(Console.consoleWith(Effect.succeed), (console) => ({
+  ...console,
+  log: () => Effect.void,
+  error: () => Effect.void
+}))
 
 /** Warnings of the engine, one line each. */
 const logger = (output: Output.Shape) =>
@@ -121,15 +60,50 @@ const logger = (output: Output.Shape) =>
     })
   )
 
-const tellTrouble = (output: Output.Shape, json: boolean) => (cause: Parameters<typeof trouble>[0]) =>
-  Effect.gen(function* () {
-    const found = trouble(cause)
-    if (found === undefined) return
-    yield* output.err(sentence(found))
-    if (!json) return
-    const at = new Date(yield* Clock.currentTimeMillis).toISOString()
-    yield* Effect.ignore(output.out(Events.encode({ v: 1, event: "error", at, ...found })))
-  })
+const tellTrouble =
+  (output: Output.Shape, json: Ref.Ref<boolean>) => (cause: Parameters<typeof trouble>[0]) =>
+    Effect.gen(function* () {
+      const found = trouble(cause)
+      if (found === undefined) return
+      yield* output.err(sentence(found))
+      if (!(yield* Ref.get(json))) return
+      const at = new Date(yield* Clock.currentTimeMillis).toISOString()
+      yield* Effect.ignore(output.out(Events.encode({ v: 1, event: "error", at, ...found })))
+    })
+
+/** Before the settings are read: whether programs listen, as far as one can see. */
+const wantsJson = (
+  args: ReadonlyArray<string>,
+  environment: Surroundings["Type"]["environment"]
+): boolean => {
+  const typed = args.filter((arg) => arg === "--json" || arg.startsWith("--json=")).at(-1)
+  const text =
+    typed === "--json" ? "true" : (typed?.slice("--json=".length) ?? environment["SLUICE_JSON"] ?? "")
+  return Either.getOrElse(Args.boolean(text), () => false)
+}
+
+const known: CommandLine.Commands = new Map(Commands.described.map(({ name, settings }) => [name, settings]))
+
+/** Does what the arguments ask for. */
+const answer = (asked: CommandLine.Asked, output: Output.Shape) => {
+  const manner = { columns: output.columns(), color: output.outColor }
+  switch (asked.ask) {
+    case "version":
+      return output.out(`${version}\n`)
+    case "completions":
+      return output.out(Completions.script(asked.shell, Commands.described))
+    case "help": {
+      const command = Commands.described.find(({ name }) => name === asked.command)
+      return output.out(
+        command === undefined
+          ? Help.ofProgram(Commands.about, Commands.described, { ...manner, version })
+          : Help.ofCommand(command, manner)
+      )
+    }
+    case "run":
+      return parse(["node", "sluice", ...asked.args])
+  }
+}
 
 /** The whole program: parses, runs, and says why where it fails. */
 export const program = (
@@ -137,12 +111,16 @@ export const program = (
 ): Effect.Effect<void, CommandError, Output.Output | Surroundings> =>
   Effect.gen(function* () {
     const output = yield* Output.Output
-    yield* Args.arrange(Options.repeatable)(args).pipe(
-      Either.mapLeft((why) => badUsage("BadArguments", why)),
-      Effect.flatMap((arranged) => parse(["node", "sluice", ...arranged])),
+    const json = yield* Ref.make(wantsJson(args, (yield* Surroundings).environment))
+    yield* CommandLine.read(args, known).pipe(
+      Either.mapLeft((why) => Commands.badUsage("BadArguments", why)),
+      Effect.flatMap((asked): Effect.Effect<void, CommandError | ValidationError.ValidationError, Needs> =>
+        answer(asked, output)
+      ),
       Effect.mapError((error) => (ValidationError.isValidationError(error) ? usageError(error) : error)),
-      Effect.tapErrorCause(tellTrouble(output, args.includes("--json"))),
-      Effect.withConsole(yield* console(output)),
+      Effect.tapErrorCause(tellTrouble(output, json)),
+      Effect.provideService(Commands.Json, json),
+      Effect.withConsole(yield* console),
       Effect.provide(
         Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer, logger(output))
       ),
@@ -160,7 +138,9 @@ export const main = (args: ReadonlyArray<string>): void => {
     script: process.argv[1] ?? "sluice",
     cwd: process.cwd(),
     home: homedir(),
-    stateHome: process.env["XDG_STATE_HOME"]
+    stateHome: process.env["XDG_STATE_HOME"],
+    environment: process.env,
+    stdin: () => process.stdin
   }
   Process.run(
     program(args).pipe(

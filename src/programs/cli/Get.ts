@@ -4,67 +4,18 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import { resolve } from "node:path"
-import { adviceOf } from "../../domain/DownloadError.js"
 import type { DownloadId } from "../../domain/DownloadId.js"
-import * as DownloadRequest from "../../domain/DownloadRequest.js"
+import type * as DownloadRequest from "../../domain/DownloadRequest.js"
 import { Downloads } from "../../services/Downloads.js"
 import * as Database from "./Database.js"
 import * as Display from "./Display.js"
 import * as Engine from "./Engine.js"
-import { Unfinished, UsageError } from "./Failures.js"
+import { Unfinished } from "./Failures.js"
 import * as Invocation from "./Invocation.js"
 import { Output } from "./Output.js"
+import * as Requests from "./Requests.js"
 import * as Session from "./Session.js"
 import { Surroundings } from "./Surroundings.js"
-
-/** The arguments of `get`, read. */
-export interface Asked extends Display.Options {
-  readonly urls: ReadonlyArray<string>
-  readonly dir: string | undefined
-  readonly output: string | undefined
-  readonly db: string | undefined
-  readonly headers: ReadonlyArray<DownloadRequest.Header>
-  readonly options: Partial<DownloadRequest.DownloadOptions>
-}
-
-/** Somebody is waiting: without progress, waiting ends after 10 minutes, not after the queue's day. */
-const giveUp = 10 * 60_000
-
-/** The requests, or the first thing that is wrong with one of them. */
-export const requests = (
-  asked: Asked,
-  cwd: string
-): Either.Either<ReadonlyArray<DownloadRequest.DownloadRequest>, UsageError> => {
-  if (asked.output !== undefined && asked.urls.length > 1) {
-    return Either.left(
-      new UsageError({
-        reason: "OutputForSeveral",
-        message: `--output names one file, and there are ${asked.urls.length} URLs`,
-        advice: "leave --output out, or run the command once for each URL"
-      })
-    )
-  }
-  return Either.all(
-    asked.urls.map((url) => {
-      const request: DownloadRequest.DownloadRequest = {
-        url,
-        directory: resolve(cwd, asked.dir ?? "."),
-        output: asked.output,
-        headers: asked.headers,
-        options: { ...asked.options, giveUp }
-      }
-      return DownloadRequest.accept(request).pipe(
-        Either.mapBoth({
-          onLeft: ({ detail, reason }) =>
-            new UsageError({ reason, message: detail, advice: adviceOf(reason) }),
-          onRight: () => request
-        })
-      )
-    })
-  )
-}
 
 /** Enqueued at once: the first of them start while the rest is still being recorded. */
 const slice = 2000
@@ -100,16 +51,17 @@ export const download = (
     if (failed + stopped > 0) return yield* new Unfinished()
   })
 
-export const get = Effect.fn("sluice.get")(function* (asked: Asked) {
+export const get = Effect.fn("sluice.get")(function* (asked: Requests.Asked) {
   const surroundings = yield* Surroundings
-  const wanted = yield* requests(asked, surroundings.cwd)
+  const wanted = yield* Requests.wanted(asked)
+  if (wanted.length === 0) return
   const display = Display.make(yield* Output, asked)
   const session = Session.make(display, "asked")
   const database = Database.locate(asked.db, surroundings)
   yield* Database.prepare(database)
   const engine = yield* Engine.load
   return yield* download(wanted, session, display).pipe(
-    Effect.provide(engine.layer({ database: database.path })),
+    Effect.provide(engine.layer({ database: database.path, engine: Engine.options(asked) })),
     // after the layer has closed: what is said to be saved is saved
     Session.onInterrupt(session, display, Invocation.again(surroundings))
   )

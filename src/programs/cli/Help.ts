@@ -1,39 +1,133 @@
 /**
- * The help of @effect/cli, made readable: without the sentences that say of every option that it is text or a flag and
- * optional, and without the empty lines between a name and what it means. Pure.
+ * The help: what a command is for, how it is used, examples, and its options in groups, laid out for the width of the terminal.
+ * Written from the same descriptions as everything else about options. Pure.
  */
-import { stripVTControlCharacters } from "node:util"
+import type { Setting } from "./Setting.js"
+import { groups } from "./Setting.js"
 
-const noise = [
-  /^A user-defined piece of text\.$/,
-  /^A true or false value\.$/,
-  /^One of the following: .*$/,
-  /^This (setting is optional|option may be repeated zero or more times)\.$/,
-  /^This argument must be repeated at least 1 times\.$/
+/** A command, as far as people need to know it. */
+export interface Described {
+  readonly name: string
+  /** Sentences. The first is its line in the list of commands. */
+  readonly about: ReadonlyArray<string>
+  /** What follows its name; each on a line of its own. */
+  readonly usage: ReadonlyArray<string>
+  readonly examples: ReadonlyArray<readonly [what: string, command: string]>
+  readonly settings: ReadonlyArray<Setting<unknown>>
+}
+
+export interface Manner {
+  readonly columns: number
+  readonly color: boolean
+}
+
+/** Wider lines are hard to read. */
+const widest = 100
+/** Where what an option means begins. */
+const column = 26
+
+const wrap = (text: string, width: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === "" ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}
+
+/** A name, and beside it what it means. */
+const entry = (name: string, meaning: string, { columns }: Manner): ReadonlyArray<string> => {
+  const [first = "", ...others] = wrap(meaning, Math.max(30, Math.min(widest, columns) - column - 1))
+  const indent = " ".repeat(column)
+  const head = `  ${name}`
+  return head.length + 2 <= column
+    ? [`${head.padEnd(column)}${first}`, ...others.map((line) => indent + line)]
+    : [head, ...[first, ...others].map((line) => indent + line)]
+}
+
+const heading = (text: string, { color }: Manner): string =>
+  color ? `\u001b[1m${text}:\u001b[22m` : `${text}:`
+
+/** As in `--dir DIR`. */
+export const spelled = ({ arity, kind, name }: Setting<unknown>): string =>
+  `--${name}${arity === "flag" ? "" : ` ${kind}`}${arity === "many" ? "..." : ""}`
+
+const optionLines = (settings: ReadonlyArray<Setting<unknown>>, manner: Manner): ReadonlyArray<string> =>
+  groups.flatMap((group) => {
+    const members = settings.filter((setting) => setting.group === group)
+    if (members.length === 0) return []
+    return [
+      "",
+      heading(group, manner),
+      ...members.flatMap((setting) => entry(spelled(setting), setting.description, manner))
+    ]
+  })
+
+const examples = ({ examples }: Pick<Described, "examples">, manner: Manner): ReadonlyArray<string> => [
+  "",
+  heading(examples.length === 1 ? "Example" : "Examples", manner),
+  ...examples.flatMap(([what, command]) => (what === "" ? [`  ${command}`] : [`  # ${what}`, `  ${command}`]))
 ]
 
-/** `text` is the help of the command `name` as printed, possibly with colours. */
-export const tidy = (name: string, text: string): string => {
-  const lines = text
-    .split("\n")
-    .map((line) => ({ line: line.trimEnd(), plain: stripVTControlCharacters(line).trimEnd() }))
-    .filter(({ plain }) => !noise.some((pattern) => pattern.test(plain.trim())))
-  const kept: Array<string> = []
-  let before = ""
-  let empty = false
-  for (const { line, plain } of lines) {
-    if (plain === "") {
-      empty = true
-      continue
-    }
-    const belongs = plain.startsWith("  ") || (before.startsWith("  ") && /^[-(]/.test(plain))
-    if (empty && !belongs && kept.length > 0) kept.push("")
-    empty = false
-    before = plain
-    // the usage of a subcommand names it without the program
-    kept.push(
-      plain.startsWith("$ ") && !plain.startsWith(`$ ${name}`) ? line.replace("$ ", `$ ${name} `) : line
-    )
-  }
-  return `${kept.join("\n")}\n`
-}
+const paragraphs = (sentences: ReadonlyArray<string>, { columns }: Manner): ReadonlyArray<string> =>
+  wrap(sentences.join(" "), Math.min(widest, columns) - 1)
+
+const notes = [
+  "Durations are 200ms, 30s, 5m, 2h or 1d; sizes 500K, 8MiB, 1.5G or bytes (K is 1024).",
+  "Each option can also be set by an environment variable (--max-retries is SLUICE_MAX_RETRIES; flags are true or",
+  "false) and in the config file (max-retries = 5). The command line comes first, then the environment, then the file.",
+  "A flag is turned off again by --json=false. Relative paths count from the current directory everywhere."
+]
+
+/** The help of one command. */
+export const ofCommand = (command: Described, manner: Manner): string =>
+  [
+    ...paragraphs(command.about, manner),
+    "",
+    heading("Usage", manner),
+    ...command.usage.map((usage) => `  sluice ${command.name} ${usage}`),
+    ...examples(command, manner),
+    ...optionLines(command.settings, manner),
+    ...entry("-h, --help", "This help.", manner),
+    "",
+    ...paragraphs(notes, manner),
+    ""
+  ].join("\n")
+
+/** The help of the program. */
+export const ofProgram = (
+  about: string,
+  commands: ReadonlyArray<Described>,
+  manner: Manner & { readonly version: string }
+): string =>
+  [
+    `sluice ${manner.version}: ${about}`,
+    "",
+    heading("Usage", manner),
+    "  sluice COMMAND [OPTIONS]",
+    "",
+    heading("Commands", manner),
+    ...commands.flatMap(({ about, name }) => entry(name, about[0] ?? "", manner)),
+    ...examples({ examples: commands.flatMap(({ examples }) => examples.slice(0, 1)) }, manner),
+    "",
+    heading("Options", manner),
+    ...entry("-h, --help", "This help; sluice COMMAND --help for the options of a command.", manner),
+    ...entry("--version", "The version.", manner),
+    ...entry(
+      "--completions SHELL",
+      "A script that completes commands, options and values, for bash, zsh or fish.",
+      manner
+    ),
+    ...entry("--log-level LEVEL", "How much the engine says about itself: debug, info, warning ...", manner),
+    "",
+    heading("Completions", manner),
+    "  sluice --completions bash > ~/.local/share/bash-completion/completions/sluice",
+    "  sluice --completions zsh > DIR/_sluice      # DIR is one of $fpath",
+    "  sluice --completions fish > ~/.config/fish/completions/sluice.fish",
+    "",
+    ...paragraphs(notes, manner),
+    ""
+  ].join("\n")

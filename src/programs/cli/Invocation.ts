@@ -4,6 +4,7 @@
  */
 import { basename, relative } from "node:path"
 import { redactUrl } from "../../domain/Redaction.js"
+import * as Options from "./Options.js"
 import type { Shape as Surroundings } from "./Surroundings.js"
 
 /** Quotes one word for a POSIX shell, where that is needed. */
@@ -18,25 +19,55 @@ const program = (script: string, cwd: string): string => {
   return `node ${quote(path.startsWith("..") ? script : path)}`
 }
 
-/** The value of a header may be a credential: its name stays, the value becomes `...`. */
-const hideValue = (field: string): string => {
-  const colon = field.indexOf(":")
-  return colon < 0 ? "..." : `${field.slice(0, colon)}: ...`
+/** What stands for a secret. The name of a header stays, as it tells which one to type again. */
+const hidden = (name: string, value: string): string => {
+  const colon = name === "header" ? value.indexOf(":") : -1
+  return colon < 0 ? "..." : `${value.slice(0, colon)}: ...`
 }
 
-/** The command line to type again; `hidden` says whether something secret was left out of it. */
+/** The options whose values may be secrets. */
+const secret: ReadonlySet<string> = new Set(
+  Object.values(Options.get)
+    .filter(({ secret }) => secret)
+    .map(({ name }) => name)
+)
+
+const isSecret = (arg: string | undefined): boolean =>
+  arg?.startsWith("--") === true && secret.has(arg.slice(2))
+
+const show = (arg: string, before: string | undefined): string => {
+  if (isSecret(before)) return hidden(before!.slice(2), arg)
+  const equals = arg.indexOf("=")
+  const name = arg.slice(0, Math.max(0, equals))
+  if (isSecret(name)) return `${name}=${hidden(name.slice(2), arg.slice(equals + 1))}`
+  // the value of another option may be a URL too
+  return name.startsWith("--") ? `${name}=${redactUrl(arg.slice(equals + 1))}` : redactUrl(arg)
+}
+
+/** The value of an option that is given at most once. */
+const valueOf = (args: ReadonlyArray<string>, name: string): string | undefined => {
+  const index = args.findIndex((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`))
+  const arg = args[index]
+  return arg === `--${name}` ? args[index + 1] : arg?.slice(name.length + 3)
+}
+
+/**
+ * The command line to type again; `hidden` says whether something secret was left out of it. What came by stdin can't be
+ * had again, but is in the database: there it is `sluice run` that goes on.
+ */
 export const again = ({
   args,
   cwd,
   script
 }: Pick<Surroundings, "args" | "cwd" | "script">): { readonly command: string; readonly hidden: boolean } => {
-  const shown = args.map((arg, index) =>
-    args[index - 1] === "--header"
-      ? hideValue(arg)
-      : arg.startsWith("--header=")
-        ? `--header=${hideValue(arg.slice("--header=".length))}`
-        : redactUrl(arg)
-  )
+  if (valueOf(args, "input") === "-") {
+    const kept = ["db", "config"].flatMap((name) => {
+      const value = valueOf(args, name)
+      return value === undefined ? [] : [`--${name}`, value]
+    })
+    return { command: [program(script, cwd), "run", ...kept.map(quote)].join(" "), hidden: false }
+  }
+  const shown = args.map((arg, index) => show(arg, args[index - 1]))
   return {
     command: [program(script, cwd), ...shown.map(quote)].join(" "),
     hidden: shown.some((arg, index) => arg !== args[index])

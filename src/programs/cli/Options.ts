@@ -1,155 +1,209 @@
 /**
- * The options of the command line, as @effect/cli wants them described. What they mean is read by Args.
+ * The options of the command line: their names, what they are for, their defaults. How a value is read is in Args, where
+ * it comes from (argument, environment, config file) in Sources.
  */
-import * as CliArgs from "@effect/cli/Args"
-import * as HelpDoc from "@effect/cli/HelpDoc"
-import * as Options from "@effect/cli/Options"
-import * as ValidationError from "@effect/cli/ValidationError"
-import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import { Status } from "../../domain/Download.js"
 import { ConflictPolicy, defaultOptions } from "../../domain/DownloadRequest.js"
+import { Durability } from "../../domain/Durability.js"
 import * as Args from "./Args.js"
+import * as Setting from "./Setting.js"
 
-/** Reads what was typed after `--name`. */
-const read =
-  <A>(name: string, parser: Args.Parser<A>) =>
-  (text: string) =>
-    Either.mapLeft(parser(text), (why) => ValidationError.invalidValue(HelpDoc.p(`--${name}: ${why}`)))
+/** Somebody is waiting for a `get`: without progress, waiting ends after 10 minutes, not after the queue's day. */
+const giveUp = 10 * 60_000
 
-const single = (name: string, kind: string, description: string): Options.Options<string> =>
-  Options.text(name).pipe(Options.withPseudoName(kind), Options.withDescription(description))
+/** More would only compete for the same line and disk. */
+const maxConcurrency = 1000
 
-/** `--name KIND`, read by `parser`. */
-const parsed = <A>(
-  name: string,
-  kind: string,
-  parser: Args.Parser<A>,
-  description: string
-): Options.Options<A> => Options.mapEffect(single(name, kind, description), read(name, parser))
-
-/** The same, any number of times. */
-const repeated = <A>(
-  name: string,
-  kind: string,
-  parser: Args.Parser<A>,
-  description: string
-): Options.Options<ReadonlyArray<A>> =>
-  Options.mapEffect(Options.repeated(single(name, kind, description)), (texts) =>
-    Either.all(texts.map(read(name, parser)))
-  )
-
-/** The names of those. */
-export const repeatable: ReadonlySet<string> = new Set(["--header", "--status"])
-
-/** Undefined where the option was not given. */
-const maybe = <A>(options: Options.Options<A>): Options.Options<A | undefined> =>
-  Options.map(Options.optional(options), Option.getOrUndefined)
-
-/** The domain's default where the option was not given. */
-const or = <A>(options: Options.Options<A>, fallback: A): Options.Options<A> =>
-  Options.map(
-    Options.optional(options),
-    Option.getOrElse(() => fallback)
-  )
-
-const flag = (name: string, description: string): Options.Options<boolean> =>
-  Options.boolean(name).pipe(Options.withDescription(description))
-
-export const urls = CliArgs.text({ name: "URL" }).pipe(
-  CliArgs.mapEffect((text) => Either.mapLeft(Args.url(text), (why) => HelpDoc.p(why))),
-  CliArgs.withDescription("What to download: http or https."),
-  CliArgs.atLeast(1)
-)
-
-export const db = maybe(
-  parsed(
-    "db",
-    "FILE",
-    Args.file,
-    "The database. Default: $XDG_STATE_HOME/sluice/sluice.db, made on first use."
-  )
-)
+/** Of every command. */
+export const common = {
+  db: Setting.one(Args.file, undefined, {
+    name: "db",
+    kind: "FILE",
+    group: "Settings",
+    path: "file",
+    description: "The database. Default: $XDG_STATE_HOME/sluice/sluice.db, made on first use."
+  }),
+  config: Setting.one(Args.file, undefined, {
+    name: "config",
+    kind: "FILE",
+    group: "Settings",
+    path: "file",
+    description:
+      "The config file, TOML or JSON. Default: $XDG_CONFIG_HOME/sluice/config.toml (or .json), if it is there."
+  })
+}
 
 export const display = {
-  json: flag("json", "One JSON object per line on stdout for each change."),
-  quiet: flag("quiet", "Only results (on stdout) and errors."),
-  noProgress: flag("no-progress", "No progress line.")
+  json: Setting.flag({
+    name: "json",
+    group: "What is shown",
+    description: "One JSON object per line on stdout for each change."
+  }),
+  quiet: Setting.flag({
+    name: "quiet",
+    group: "What is shown",
+    description: "Only results (on stdout) and errors."
+  }),
+  noProgress: Setting.flag({ name: "no-progress", group: "What is shown", description: "No progress line." })
+}
+
+/** How the engine works. */
+export const engine = {
+  concurrency: Setting.one(Args.countWithin(1, maxConcurrency), undefined, {
+    name: "concurrency",
+    kind: "N",
+    group: "The engine",
+    description: "Downloads at once. Default: 3."
+  }),
+  durability: Setting.choice(Durability, undefined, {
+    name: "durability",
+    group: "The engine",
+    description:
+      "What survives. power-loss: everything recorded, also when the machine loses power. crash: that is true when " +
+      "the process dies, but not the machine; faster for many small files, as nothing is synced. Default: power-loss."
+  })
 }
 
 export const get = {
-  dir: maybe(
-    parsed(
-      "dir",
-      "DIR",
-      Args.directory,
-      "Where files go; made if its parent exists. Default: the current directory."
-    )
-  ),
-  output: maybe(
-    parsed(
-      "output",
-      "NAME",
-      Args.file,
-      "The file's name, for a single URL. Default: what the server proposes."
-    )
-  ),
-  connections: maybe(
-    parsed("connections", "N", Args.connections, "Connections per download; only 1 is possible for now.")
-  ),
-  maxRetries: or(
-    parsed("max-retries", "N", Args.count(0), "Tries in a row that may fail without progress. Default: 3."),
-    defaultOptions.maxRetries
-  ),
-  retryDelay: or(
-    parsed("retry-delay", "D", Args.duration, "The first pause between tries, then doubled. Default: 2s."),
-    defaultOptions.retryDelay
-  ),
-  timeout: or(
-    parsed(
-      "timeout",
-      "D",
-      Args.positiveDuration,
-      "For connecting, and for the answer to begin, each. Default: 30s."
-    ),
-    defaultOptions.timeout
-  ),
-  stallTimeout: or(
-    parsed(
-      "stall-timeout",
-      "D",
-      Args.positiveDuration,
-      "A connection that brings no byte for so long is given up. Default: 30s."
-    ),
-    defaultOptions.stallTimeout
-  ),
-  headers: repeated(
-    "header",
-    "'K: V'",
-    Args.header,
-    "A header field to send; may be repeated. Its value is never shown, nor sent to another origin."
-  ),
-  onConflict: or(
-    parsed(
-      "on-conflict",
-      ConflictPolicy.literals.join("|"),
-      Args.choice(ConflictPolicy),
-      "What to do where a file of that name is there already. Default: rename, to `name (1).ext`."
-    ),
-    defaultOptions.onConflict
-  )
+  input: Setting.one(Args.file, undefined, {
+    name: "input",
+    kind: "FILE|-",
+    group: "What and where",
+    path: "file",
+    description:
+      "A list of what to download, - for stdin: one URL a line, each followed by indented lines out=NAME, dir=DIR, " +
+      "checksum=sha-256=HEX or header=K: V as needed (aria2's syntax); # begins a comment."
+  }),
+  dir: Setting.one(Args.directory, undefined, {
+    name: "dir",
+    kind: "DIR",
+    group: "What and where",
+    path: "directory",
+    description: "Where files go; made if its parent exists. Default: the current directory."
+  }),
+  output: Setting.one(Args.file, undefined, {
+    name: "output",
+    kind: "NAME",
+    group: "What and where",
+    path: "file",
+    description: "The file's name, for a single URL. Default: what the server proposes."
+  }),
+  checksum: Setting.one(Args.checksum, null, {
+    name: "checksum",
+    kind: "ALGO:HEX",
+    group: "What and where",
+    description:
+      "What the file must have, for a single URL; ALGO is sha-256, sha-512, sha-1 or md5. " +
+      "Without it the file never gets its name."
+  }),
+  maxSize: Setting.one(Args.positiveSize, null, {
+    name: "max-size",
+    kind: "SIZE",
+    group: "What and where",
+    description: "A larger file fails: 500K, 8MiB, 1.5G, or bytes; K is 1024. Default: no limit."
+  }),
+  onConflict: Setting.choice(ConflictPolicy, defaultOptions.onConflict, {
+    name: "on-conflict",
+    group: "What and where",
+    description: "What to do where a file of that name is there already. Default: rename, to `name (1).ext`."
+  }),
+  priority: Setting.one(Args.integer, 0, {
+    name: "priority",
+    kind: "N",
+    group: "What and where",
+    description: "Downloads of a higher priority begin first; may be negative. Default: 0."
+  }),
+  headers: Setting.many(Args.header, {
+    name: "header",
+    kind: "'K: V'",
+    group: "Requests",
+    secret: true,
+    description:
+      "A header field to send; may be repeated. Its value is never shown, nor sent to another origin. " +
+      "(In SLUICE_HEADER: one a line.)"
+  }),
+  user: Setting.one(Args.user, undefined, {
+    name: "user",
+    kind: "U:P",
+    group: "Requests",
+    secret: true,
+    description: "User and password, for basic authentication. As secret as headers are."
+  }),
+  bearer: Setting.one(Args.bearer, undefined, {
+    name: "bearer",
+    kind: "TOKEN",
+    group: "Requests",
+    secret: true,
+    description: "A token, for bearer authentication. As secret as headers are."
+  }),
+  userAgent: Setting.one(Args.userAgent, undefined, {
+    name: "user-agent",
+    kind: "S",
+    group: "Requests",
+    description: "How sluice introduces itself. Default: sluice."
+  }),
+  referer: Setting.one(Args.referer, undefined, {
+    name: "referer",
+    kind: "URL",
+    group: "Requests",
+    description: "The page that led to the URL."
+  }),
+  connections: Setting.one(Args.connections, undefined, {
+    name: "connections",
+    kind: "N",
+    group: "Requests",
+    description: "Connections per download; only 1 is possible for now."
+  }),
+  timeout: Setting.one(Args.positiveDuration, defaultOptions.timeout, {
+    name: "timeout",
+    kind: "D",
+    group: "Time and retries",
+    description: "For connecting, and for the answer to begin, each. Default: 30s."
+  }),
+  stallTimeout: Setting.one(Args.positiveDuration, defaultOptions.stallTimeout, {
+    name: "stall-timeout",
+    kind: "D",
+    group: "Time and retries",
+    description: "A connection that brings no byte for so long is given up. Default: 30s."
+  }),
+  maxRetries: Setting.one(Args.count(0), defaultOptions.maxRetries, {
+    name: "max-retries",
+    kind: "N",
+    group: "Time and retries",
+    description: "Tries in a row that may fail without progress. Default: 3."
+  }),
+  retryDelay: Setting.one(Args.duration, defaultOptions.retryDelay, {
+    name: "retry-delay",
+    kind: "D",
+    group: "Time and retries",
+    description: "The first pause between tries, then doubled. Default: 2s."
+  }),
+  giveUp: Setting.one(Args.duration, giveUp, {
+    name: "give-up",
+    kind: "D",
+    group: "Time and retries",
+    description:
+      "Waiting (a server asked for it, the disk is full) without progress ends after this. Default: 10m."
+  })
 }
 
 export const ls = {
-  status: repeated(
-    "status",
-    "STATUS",
-    Args.choice(Status),
-    "Only downloads in this status; may be repeated."
-  ),
-  limit: Options.withDefault(
-    parsed("limit", "N", Args.count(1), "At most so many, the newest. Default: 1000."),
-    1000
-  ),
-  json: flag("json", "One JSON object per download and line.")
+  status: Setting.many(Args.choice(Status), {
+    name: "status",
+    kind: "STATUS",
+    group: "The list",
+    values: Status.literals,
+    description: "Only downloads in this status; may be repeated."
+  }),
+  limit: Setting.one(Args.count(1), 1000, {
+    name: "limit",
+    kind: "N",
+    group: "The list",
+    description: "At most so many, the newest. Default: 1000."
+  }),
+  json: Setting.flag({
+    name: "json",
+    group: "What is shown",
+    description: "One JSON object per download and line."
+  })
 }

@@ -15,7 +15,7 @@ import * as Session from "./Session.js"
 import { Surroundings } from "./Surroundings.js"
 
 /** The arguments of `run`, read. */
-export interface Asked extends Display.Options {
+export interface Asked extends Display.Options, Engine.Asked {
   readonly db: string | undefined
 }
 
@@ -53,7 +53,9 @@ export const run = Effect.fn("sluice.run")(function* (asked: Asked) {
   // before the engine is there: it begins as soon as its layer is built
   const begunAt = yield* Clock.currentTimeMillis
   return yield* drain(session, display, begunAt).pipe(
-    Effect.provide(engine.layer({ database: database.path, engine: { adopt: true } })),
+    Effect.provide(
+      engine.layer({ database: database.path, engine: { ...Engine.options(asked), adopt: true } })
+    ),
     Session.onInterrupt(session, display, Invocation.again(surroundings))
   )
 })

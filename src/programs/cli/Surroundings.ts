@@ -2,6 +2,7 @@
  * What the command line knows of the process around it. A service, so that tests can have their own.
  */
 import * as Context from "effect/Context"
+import type { Readable } from "node:stream"
 
 /** @see {@link Surroundings} */
 export interface Shape {
@@ -13,6 +14,9 @@ export interface Shape {
   readonly home: string
   /** `$XDG_STATE_HOME`. By its specification a relative path counts as unset. */
   readonly stateHome: string | undefined
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Opened when it is first asked for. */
+  readonly stdin: () => Readable & { readonly isTTY?: boolean }
 }
 
 export class Surroundings extends Context.Tag("sluice/cli/Surroundings")<Surroundings, Shape>() {}

@@ -54,11 +54,19 @@ export interface Running {
 
 const start = (
   [file, ...args]: readonly [file: string, ...args: ReadonlyArray<string>],
-  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> }
+  options: {
+    readonly cwd: string
+    readonly env: Readonly<Record<string, string>>
+    /** What it reads; nothing if not given. */
+    readonly stdin?: string
+  }
 ): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(file, args, { ...options, stdio: ["ignore", "pipe", "pipe"] })
+      const { stdin, ...how } = options
+      const child = spawn(file, args, { ...how, stdio: ["pipe", "pipe", "pipe"] })
+      // a process that ends without reading it is not an error here
+      child.stdin.on("error", () => {}).end(stdin)
       const events = new EventEmitter().setMaxListeners(0)
       const text = { stdout: "", stderr: "" }
       let ended: Result | undefined
@@ -161,6 +169,11 @@ export interface World {
   readonly database: string
   readonly start: (...args: ReadonlyArray<string>) => Effect.Effect<Running, never, Scope.Scope>
   readonly run: (...args: ReadonlyArray<string>) => Effect.Effect<Result>
+  /** The same, with more variables, or with something to read from stdin. */
+  readonly runWith: (
+    more: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string },
+    ...args: ReadonlyArray<string>
+  ) => Effect.Effect<Result>
   /** A line that the command has told people to type. */
   readonly shell: (line: string) => Effect.Effect<Result>
   /** `sluice get --dir DIR ...more URL` of a path of the origin. */
@@ -185,6 +198,13 @@ export const makeWorld: Effect.Effect<World, never, Scope.Scope> = Effect.gen(fu
   }
   const begin: World["start"] = (...args) => start([process.execPath, script, ...args], options)
   const run: World["run"] = (...args) => Effect.scoped(Effect.flatMap(begin(...args), ({ result }) => result))
+  const runWith: World["runWith"] = ({ env, ...more }, ...args) =>
+    Effect.scoped(
+      Effect.flatMap(
+        start([process.execPath, script, ...args], { ...options, ...more, env: { ...options.env, ...env } }),
+        ({ result }) => result
+      )
+    )
   const getting = (path: string, more: ReadonlyArray<string>) => [
     "get",
     "--dir",
@@ -199,6 +219,7 @@ export const makeWorld: Effect.Effect<World, never, Scope.Scope> = Effect.gen(fu
     database,
     start: begin,
     run,
+    runWith,
     shell: (line) =>
       Effect.scoped(Effect.flatMap(start(["/bin/sh", "-c", line], options), ({ result }) => result)),
     startGet: (path, ...more) => begin(...getting(path, more)),

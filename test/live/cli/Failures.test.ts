@@ -41,7 +41,7 @@ describe.concurrent("a refusal", () => {
     Effect.gen(function* () {
       const { dir, origin } = world
       const cases = [
-        [401, "(unauthorized)", "pass them with --header"],
+        [401, "(unauthorized)", "pass them with --user or --bearer"],
         [403, "(forbidden)", "check credentials or permissions"],
         [404, "(not found)", "check the URL"],
         [410, "(gone)", "removed for good"],

@@ -1,4 +1,5 @@
 import * as Either from "effect/Either"
+import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import * as Args from "../../../src/programs/cli/Args.js"
 
@@ -98,5 +99,93 @@ describe("paths", () => {
     expect(sentence(Args.directory(""))).toContain("write . for the current one")
     expect(sentence(Args.file(""))).toContain("empty")
     expect(value(Args.directory("downloads"))).toBe("downloads")
+  })
+})
+
+describe("sizes", () => {
+  it.each([
+    ["500K", 500 * 1024],
+    ["8MiB", 8 * 1024 ** 2],
+    ["8mb", 8 * 1024 ** 2],
+    ["1.5G", 1.5 * 1024 ** 3],
+    ["2 TiB", 2 * 1024 ** 4],
+    ["100", 100],
+    ["100B", 100],
+    [".5k", 512],
+    ["0", 0]
+  ])("%s is %d bytes", (text, bytes) => {
+    expect(value(Args.size(text))).toBe(bytes)
+  })
+
+  it.each(["", "K", "-1K", "1e3", "1,5G", "1 000", "5KiBs", "1.5.2K", "5P", "NaN"])(
+    "%s is refused",
+    (text) => {
+      expect(sentence(Args.size(text))).toMatch(/is not a size; write one like 500K/)
+    }
+  )
+
+  it("more than can be counted, and nothing where something is meant, are refused", () => {
+    expect(sentence(Args.size("99999999T"))).toContain("too large")
+    expect(sentence(Args.positiveSize("0"))).toContain("at least 1 byte")
+  })
+
+  it("whole sizes are exact", () => {
+    fc.assert(
+      fc.property(fc.nat(4096), fc.constantFrom("", "K", "M", "G", "T"), (number, unit) => {
+        expect(value(Args.size(`${number}${unit}`))).toBe(
+          number * 1024 ** ["", "K", "M", "G", "T"].indexOf(unit)
+        )
+      })
+    )
+  })
+})
+
+describe("flags", () => {
+  it.each(["true", "1", "TRUE"])("%s is on", (text) => expect(value(Args.boolean(text))).toBe(true))
+  it.each(["false", "0", "False"])("%s is off", (text) => expect(value(Args.boolean(text))).toBe(false))
+  it.each(["", "yes", "2"])("%s is refused", (text) => {
+    expect(sentence(Args.boolean(text))).toContain("neither true nor false")
+  })
+})
+
+describe("whole numbers", () => {
+  it.each([
+    ["5", 5],
+    ["-5", -5],
+    ["+5", 5],
+    ["0", 0]
+  ])("%s", (text, number) => expect(value(Args.integer(text))).toBe(number))
+  it.each(["", "-", "1.5", "x", "1e2", "9999999999999999"])("%s is refused", (text) => {
+    expect(sentence(Args.integer(text))).toContain("not a whole number")
+  })
+})
+
+describe("credentials", () => {
+  it("are fields to send", () => {
+    // RFC 7617 section 2
+    expect(value(Args.user("Aladdin:open sesame"))).toEqual([
+      "Authorization",
+      "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    ])
+    expect(value(Args.user("a:b:c"))[1]).toBe(`Basic ${btoa("a:b:c")}`)
+    expect(value(Args.user("a:"))[1]).toBe(`Basic ${btoa("a:")}`)
+    // as UTF-8, which RFC 7617 section 2.1 prefers
+    expect(value(Args.user("test:123\u00a3"))[1]).toBe("Basic dGVzdDoxMjPCow==")
+    expect(value(Args.bearer("abc.def-_~+/="))).toEqual(["Authorization", "Bearer abc.def-_~+/="])
+  })
+  it.each(["hunter2", ":hunter2", ""])("%s is no user with a password", (text) => {
+    expect(sentence(Args.user(text))).not.toContain("hunter2")
+  })
+  it.each(["hunter2 hunter2", "", "hunter2\u00e9", "hunter2\nx"])("%j is no token", (text) => {
+    expect(sentence(Args.bearer(text))).not.toContain("hunter2")
+  })
+})
+
+describe("the page that led here", () => {
+  it("goes without credentials and fragment", () => {
+    expect(value(Args.referer("https://u:hunter2@a/b?c#d"))).toEqual(["Referer", "https://a/b?c"])
+  })
+  it.each(["a", "file:///x", "javascript:1", ""])("%j is refused", (text) => {
+    expect(sentence(Args.referer(text))).toContain("not an absolute")
   })
 })

@@ -1,29 +1,7 @@
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
-import * as Cli from "../../../src/programs/cli/Cli.js"
-import { exitCode } from "../../../src/programs/cli/Failures.js"
-import { Output } from "../../../src/programs/cli/Output.js"
-import { Surroundings } from "../../../src/programs/cli/Surroundings.js"
-import { streams } from "./Fixtures.js"
-
-/** Arguments that never reach an engine. */
-const sluice = (...args: ReadonlyArray<string>) =>
-  Effect.gen(function* () {
-    const { output, stderr, stdout } = streams()
-    const exit = yield* Cli.program(args).pipe(
-      Effect.provideService(Output, output),
-      Effect.provideService(Surroundings, {
-        args,
-        script: "/usr/bin/sluice",
-        cwd: "/nowhere",
-        home: "/nowhere",
-        stateHome: undefined
-      }),
-      Effect.exit
-    )
-    return { code: exitCode(exit, undefined), stderr, stdout }
-  })
+import { sluice } from "./Program.js"
 
 const url = "http://example.org/f"
 
@@ -31,7 +9,7 @@ describe("bad usage is one clear sentence and exit code 2", () => {
   it.effect.each([
     [[], "a command is missing"],
     [["frob"], "use one of 'get', 'run', 'ls'"],
-    [["get"], "Missing argument <URL>"],
+    [["get"], "there is nothing to download"],
     [["get", "nonsense"], '"nonsense" is not a URL'],
     [["get", "/etc/passwd"], '"/etc/passwd" is not a URL'],
     [["get", "ftp://example.org/f"], "has the scheme ftp"],
@@ -41,9 +19,9 @@ describe("bad usage is one clear sentence and exit code 2", () => {
     [["get", url, "--frob"], "--frob: there is no such option"],
     [["get", url, "--dir"], "--dir"],
     [["get", url, "--dir", ""], "the directory is empty"],
-    [["get", "--dir", "a", "--dir", "b", url], "given twice"],
+    [["get", "--dir", "a", "--dir", "b", url], "--dir was given twice"],
     [["get", url, "--output", "a/b"], "can't be used"],
-    [["get", url, url, "--output", "a"], "--output names one file"],
+    [["get", url, url, "--output", "a"], "--output is for one file"],
     [["get", url, "--connections", "4"], "not possible yet"],
     [["get", url, "--connections", "0"], "at least 1"],
     [["get", url, "--max-retries", "-1"], "--max-retries"],
@@ -61,7 +39,35 @@ describe("bad usage is one clear sentence and exit code 2", () => {
     ],
     [["ls", "--status", "lost"], '--status: "lost" is not one of pending'],
     [["ls", "extra"], "'extra'"],
-    [["run", "--concurrency", "3"], "--concurrency"]
+    [["get", url, "--header", "--quiet"], "--header: its value is missing (if it is meant to be --quiet"],
+    [["get", "--dri", "x", url], "--dri: there is no such option; did you mean --dir?"],
+    [["get", "--no-quiet", url], "write --quiet=false"],
+    [["get", "-x", url], "-x: there is no such option"],
+    [["get", "--wizard"], "--wizard: there is no such option"],
+    [["get", "--mirror", "http://b/", url], "--mirror: there is no such option"],
+    [["get", "--limit-rate", "1M", url], "--limit-rate: there is no such option"],
+    [["get", "--insecure", url], "--insecure: there is no such option"],
+    [["get", "--quiet", "--quiet", url], "--quiet was given twice"],
+    [["get", "--quiet=perhaps", url], '--quiet: "perhaps" is neither true nor false'],
+    [["get", "--concurrency", "0", url], "at least 1"],
+    [["get", "--concurrency", "1001", url], "the most is 1000"],
+    [["get", "--priority", "high", url], '"high" is not a whole number'],
+    [["get", "--durability", "none", url], "not one of power-loss, crash"],
+    [["get", "--max-size", "big", url], '--max-size: "big" is not a size'],
+    [["get", "--checksum", "sha-256:00", url], "64 hexadecimal digits"],
+    [["get", "--checksum", `md5:${"0".repeat(32)}`, url, url], "--checksum is for one file"],
+    [["get", "--user", "me", url], "like USER:PASSWORD"],
+    [["get", "--user", "a:b", "--bearer", "c", url], "both set the header Authorization"],
+    [["get", "--user", "a:b", "--header", "authorization: c", url], "both set the header Authorization"],
+    [["get", "--referer", "a", "--header=Referer: b", url], "--referer: it is not an absolute"],
+    [["get", "--referer", url, "--header=Referer: b", url], "--header and --referer both set"],
+    [["run", "--dir", "x"], "--dir: sluice run has no such option"],
+    [["run", "--concurrency", "none"], "--concurrency"],
+    [["ls", "--log-level", "loud"], '--log-level: "loud" is not one of all, trace'],
+    [["ls", "--log-level"], "--log-level: its value is missing"],
+    [["--completions", "tcsh"], '"tcsh" is not one of bash, zsh, fish'],
+    [["get", "--config", "gone.toml", url], "there is no config file /nowhere/gone.toml"],
+    [["get", "--input", "gone.txt"], "the list gone.txt is not there"]
   ] as const)("%j", ([args, words]) =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* sluice(...args)
@@ -96,7 +102,11 @@ describe("bad usage is one clear sentence and exit code 2", () => {
       for (const args of [
         ["get", "ftp://user:hunter2@example.org/"],
         ["get", url, "--header", "Bad Name: hunter2"],
-        ["get", url, "--haeder=Authorization: hunter2"]
+        ["get", url, "--haeder=Authorization: hunter2"],
+        ["get", url, "--bearer=hunter2 hunter2"],
+        ["get", url, "--user", "hunter2"],
+        ["get", url, "--user", "me:hunter2", "--bearer", "hunter2"],
+        ["get", url, "--max-retries", "--bearer=hunter2"]
       ]) {
         const { code, stderr } = yield* sluice(...args)
         expect(code).toBe(2)
@@ -114,10 +124,10 @@ describe("help", () => {
         const { code, stderr, stdout } = yield* sluice(name, "--help")
         expect(code).toBe(0)
         expect(stderr.text).toBe("")
-        expect(stdout.text).toMatch(new RegExp(`Example:\n +sluice ${name} `))
-        expect(stdout.text).toContain(`$ sluice ${name} `)
+        expect(stdout.text).toMatch(new RegExp(`Examples?:\n +sluice ${name} `))
+        expect(stdout.text).toContain(`Usage:\n  sluice ${name} `)
         expect(stdout.text).not.toContain("\u001b")
-        expect(stdout.text).not.toMatch(/A user-defined piece of text|A true or false value/)
+        for (const line of stdout.lines) expect(line.length).toBeLessThan(80)
       })
   )
 
@@ -133,13 +143,25 @@ describe("help", () => {
         "--retry-delay D",
         "--timeout D",
         "--stall-timeout D",
-        "--header 'K: V'",
+        "--header 'K: V'...",
+        "--input FILE|-",
+        "--concurrency N",
+        "--priority N",
+        "--user U:P",
+        "--bearer TOKEN",
+        "--user-agent S",
+        "--referer URL",
+        "--give-up D",
+        "--durability power-loss|crash",
+        "--max-size SIZE",
+        "--checksum ALGO:HEX",
+        "--config FILE",
         "--on-conflict rename|overwrite|skip|fail",
         "--json",
         "--quiet",
         "--no-progress"
       ]) {
-        expect(stdout.text).toContain(`\n${option}`)
+        expect(stdout.text).toContain(`\n  ${option}`)
       }
       expect(stdout.text).toContain("Default: 30s")
     })
@@ -148,7 +170,7 @@ describe("help", () => {
   it.effect("of the whole lists the commands; --version is one line", () =>
     Effect.gen(function* () {
       const { stdout } = yield* sluice("--help")
-      expect(stdout.text).toMatch(/- get .*\n.*- run .*\n.*- ls /)
+      expect(stdout.text).toMatch(/\n {2}get .*\n {2}run .*\n(.*\n)? {2}ls /)
       expect((yield* sluice("get", "--version")).stdout.text).toMatch(/^\d+\.\d+\.\d+\n$/)
     })
   )

@@ -1,6 +1,5 @@
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
@@ -12,16 +11,21 @@ import { defaultOptions } from "../../../src/domain/DownloadRequest.js"
 import * as Display from "../../../src/programs/cli/Display.js"
 import { exitCode } from "../../../src/programs/cli/Failures.js"
 import * as Get from "../../../src/programs/cli/Get.js"
+import * as Requests from "../../../src/programs/cli/Requests.js"
 import * as Session from "../../../src/programs/cli/Session.js"
 import { boardLoaded, fakeEngine, row, secret, streams } from "./Fixtures.js"
 
-const asked = (more: Partial<Get.Asked> = {}): Get.Asked => ({
+const asked = (more: Partial<Requests.Asked> = {}): Requests.Asked => ({
   urls: ["http://example.org/file.bin"],
+  input: undefined,
   dir: undefined,
   output: undefined,
   db: undefined,
   headers: [],
+  priority: 0,
   options: defaultOptions,
+  concurrency: undefined,
+  durability: undefined,
   json: false,
   quiet: false,
   noProgress: false,
@@ -31,12 +35,12 @@ const asked = (more: Partial<Get.Asked> = {}): Get.Asked => ({
 /** Runs `get` over the engine; the command to go on is always the same. */
 const start = (
   engine: Effect.Effect.Success<ReturnType<typeof fakeEngine>>,
-  more: Partial<Get.Asked> = {},
+  more: Partial<Requests.Asked> = {},
   to: Parameters<typeof streams>[0] = {}
 ) =>
   Effect.gen(function* () {
     const { output, stderr, stdout } = streams(to)
-    const wanted = yield* Get.requests(asked(more), "/work")
+    const wanted = yield* Requests.requests(asked(more), { entries: [], problems: [] }, "/work")
     const display = Display.make(output, asked(more))
     const session = Session.make(display, "asked")
     const fiber = yield* Get.download(wanted, session, display).pipe(
@@ -76,30 +80,6 @@ const failed = (more: Partial<Download> = {}) =>
     finishedAt: 0,
     ...more
   })
-
-describe("the requests of get", () => {
-  it("take the directory from where one is, and give up after 10 minutes", () => {
-    const [first] = Either.getOrThrow(
-      Get.requests(asked({ dir: "sub", output: "a", headers: [["X", "y"]] }), "/work")
-    )
-    expect(first).toMatchObject({ directory: "/work/sub", output: "a", headers: [["X", "y"]] })
-    expect(first?.options?.giveUp).toBe(600_000)
-    expect(Either.getOrThrow(Get.requests(asked(), "/work"))[0]?.directory).toBe("/work")
-    expect(Either.getOrThrow(Get.requests(asked({ dir: "/abs" }), "/work"))[0]?.directory).toBe("/abs")
-  })
-
-  it.each([
-    [{ urls: ["http://a/", "nonsense"] }, '"nonsense" is not a URL'],
-    [{ urls: ["http://a/", "ftp://b/"] }, "scheme ftp"],
-    [{ urls: ["http://a/", "http://b/"], output: "x" }, "--output names one file"],
-    [{ output: "a/b" }, "can't be used"],
-    [{ output: ".." }, "can't be used"]
-  ])("are refused together if one is wrong: %j", (more, words) => {
-    const refused = Get.requests(asked(more), "/work")
-    expect(Either.isLeft(refused) && refused.left._tag).toBe("UsageError")
-    expect(Either.isLeft(refused) && refused.left.message).toContain(words)
-  })
-})
 
 describe("get", () => {
   it.effect("prints the path of what completed, and nothing else on stdout", () =>

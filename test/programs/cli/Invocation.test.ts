@@ -36,6 +36,25 @@ describe("the command to type again", () => {
     expect(again(["get", "http://h/f"]).hidden).toBe(false)
   })
 
+  it("hides credentials in whatever form", () => {
+    expect(
+      again(["get", "--user", "me:hunter2", "--bearer=hunter2", "--referer=http://u:hunter2@h/"])
+    ).toEqual({
+      command: "sluice get --user ... --bearer=... --referer=http://h/",
+      hidden: true
+    })
+  })
+
+  it("is another one where the list came by stdin: the queue has it", () => {
+    for (const input of [["--input", "-"], ["--input=-"]]) {
+      expect(again(["get", ...input, "--db", "my db", "--bearer", "hunter2"])).toEqual({
+        command: "sluice run --db 'my db'",
+        hidden: false
+      })
+    }
+    expect(again(["get", "--input", "list.txt"]).command).toBe("sluice get --input list.txt")
+  })
+
   it("comes out of a shell as it went in", () => {
     const word = fc.string({
       unit: fc.constantFrom("a", " ", "'", '"', "$", "`", "\\", "*", "\n", "é", "~", "-", "!")

@@ -1,0 +1,151 @@
+/**
+ * The arguments as they were typed, put in order for @effect/cli: the command, its options as pairs of a name and a value,
+ * then what is left. @effect/cli takes an option it does not know for an argument, can't tell a flag that is off from one
+ * that was not given, and of options that may be repeated drops those that lack their value without a word; so what is
+ * wrong with the options is found here. Pure.
+ *
+ * The sentences name options and never values, which may be secrets.
+ */
+import * as Either from "effect/Either"
+import { didYouMean } from "./Nearest.js"
+import type { Setting } from "./Setting.js"
+
+/** The commands by name, each with its options. */
+export type Commands = ReadonlyMap<string, ReadonlyArray<Setting<unknown>>>
+
+export const shells = ["bash", "zsh", "fish"] as const
+export type Shell = (typeof shells)[number]
+
+/** As @effect/cli knows them. */
+const logLevels = ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"]
+
+/** What the arguments ask for. */
+export type Asked =
+  | { readonly ask: "help"; readonly command: string | undefined }
+  | { readonly ask: "version" }
+  | { readonly ask: "completions"; readonly shell: Shell }
+  | { readonly ask: "run"; readonly args: ReadonlyArray<string> }
+
+/** Options of the program itself that have a value. */
+const ownValued = new Set(["completions", "log-level"])
+const ownNames = ["help", "version", "completions", "log-level"]
+
+interface Split {
+  readonly options: ReadonlyArray<readonly [name: string, value: string]>
+  readonly rest: ReadonlyArray<string>
+}
+
+/** Tells options, their values and the rest apart. `known`: the options of all commands. */
+const split = (
+  args: ReadonlyArray<string>,
+  known: ReadonlyMap<string, Setting<unknown>>
+): Either.Either<Split, string> => {
+  const options: Array<readonly [string, string]> = []
+  const rest: Array<string> = []
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index]!
+    if (arg === "--") {
+      rest.push(...args.slice(index + 1))
+      break
+    }
+    if (arg === "-h") options.push(["help", "true"])
+    else if (arg === "-" || !arg.startsWith("-")) rest.push(arg)
+    else {
+      const equals = arg.indexOf("=")
+      const typed = equals < 0 ? arg : arg.slice(0, equals)
+      const name = typed.slice(2)
+      const setting = typed.startsWith("--") ? known.get(name) : undefined
+      if (setting === undefined && !(typed.startsWith("--") && ownNames.includes(name))) {
+        return Either.left(noSuchOption(typed, known))
+      }
+      const isFlag = setting === undefined ? !ownValued.has(name) : setting.arity === "flag"
+      if (equals >= 0 || isFlag) {
+        options.push([name, equals >= 0 ? arg.slice(equals + 1) : "true"])
+      } else {
+        index++
+        const value = args[index]
+        if (value === undefined || isOption(value, known)) {
+          return Either.left(
+            `${typed}: its value is missing${value === undefined ? "" : ` (if it is meant to be ${value.split("=")[0]}, write ${typed}=...)`}`
+          )
+        }
+        options.push([name, value])
+      }
+    }
+  }
+  return Either.right({ options, rest })
+}
+
+/** Whether a value is more likely an option before which the value was forgotten. */
+const isOption = (value: string, known: ReadonlyMap<string, Setting<unknown>>): boolean =>
+  value.startsWith("--") && isName(value.slice(2).split("=")[0]!, known)
+
+const isName = (name: string, known: ReadonlyMap<string, Setting<unknown>>): boolean =>
+  known.has(name) || ownNames.includes(name)
+
+const noSuchOption = (typed: string, known: ReadonlyMap<string, Setting<unknown>>): string => {
+  const name = typed.replace(/^-+/, "")
+  const off = known.get(name.replace(/^no-/, ""))
+  if (off?.arity === "flag") return `${typed}: there is no such option; write --${off.name}=false`
+  return `${typed}: there is no such option${didYouMean(name, [...known.keys(), ...ownNames], "--")}`
+}
+
+/** The options that `command` does not have, has twice or has without a value. */
+const wrong = (
+  { options, rest: [command] }: Split,
+  commands: Commands,
+  known: ReadonlyMap<string, Setting<unknown>>
+): string | undefined => {
+  const own = command === undefined ? undefined : commands.get(command)
+  const seen = new Set<string>()
+  for (const [name, value] of options) {
+    const setting = known.get(name)
+    if (own !== undefined && setting !== undefined && !own.some((of) => of.name === name)) {
+      return `--${name}: sluice ${command} has no such option`
+    }
+    if (seen.has(name) && setting?.arity !== "many") return `--${name} was given twice`
+    if (value === "" && setting?.path === undefined) return `--${name}: its value is missing`
+    seen.add(name)
+  }
+  return undefined
+}
+
+/** Reads the arguments. The left is a sentence without a full stop. */
+export const read = (args: ReadonlyArray<string>, commands: Commands): Either.Either<Asked, string> => {
+  const known = new Map(Array.from(commands.values()).flatMap((settings) => settings.map((s) => [s.name, s])))
+  return Either.flatMap(split(args, known), (found): Either.Either<Asked, string> => {
+    const { options, rest } = found
+    const own = new Map(options.filter(([name]) => ownNames.includes(name)))
+    const [command] = rest
+    if (own.has("help")) {
+      return Either.right({
+        ask: "help",
+        command: command !== undefined && commands.has(command) ? command : undefined
+      })
+    }
+    if (own.has("version")) return Either.right({ ask: "version" })
+    const shell = own.get("completions")
+    if (shell !== undefined) {
+      const asked = shells.find((name) => name === shell)
+      return asked === undefined
+        ? Either.left(`--completions: "${shell}" is not one of ${shells.join(", ")}`)
+        : Either.right({ ask: "completions", shell: asked })
+    }
+    const level = own.get("log-level")
+    if (level !== undefined && !logLevels.includes(level))
+      return Either.left(`--log-level: "${level}" is not one of ${logLevels.join(", ")}`)
+    const why = wrong(found, commands, known)
+    if (why !== undefined) return Either.left(why)
+    return Either.right({
+      ask: "run",
+      args:
+        command === undefined
+          ? []
+          : [
+              command,
+              ...options.flatMap(([name, value]) => [`--${name}`, value]),
+              ...(rest.length > 1 ? ["--", ...rest.slice(1)] : [])
+            ]
+    })
+  })
+}

@@ -1,0 +1,156 @@
+/**
+ * A list of downloads, as text: one URL a line, or the syntax of aria2's input files. Pure; every line that can't be used is
+ * a problem of its own, so that a person can correct all of them at once.
+ *
+ * ```
+ * # a comment
+ * https://example.org/a.iso
+ * https://example.org/b.iso
+ *   out=images/b.iso
+ *   header=Accept-Language: en
+ * ```
+ *
+ * A line that begins with a space or a tab is an option of the URL above it. aria2 writes mirrors on the URL's line, with tabs
+ * between them; sluice has none yet, and says so rather than leave them out.
+ */
+import * as Either from "effect/Either"
+import type { Checksum } from "../../domain/Checksum.js"
+import type { Header } from "../../domain/DownloadRequest.js"
+import * as FileName from "../../domain/FileName.js"
+import { printable } from "../../domain/Redaction.js"
+import * as Args from "./Args.js"
+import { didYouMean } from "./Nearest.js"
+
+/** One download of a list. */
+export interface Entry {
+  /** Of its URL, from 1 on. */
+  readonly line: number
+  readonly url: string
+  /** Directories below the target directory, and the file's name. */
+  readonly out: { readonly below: ReadonlyArray<string>; readonly name: string } | undefined
+  readonly dir: string | undefined
+  readonly checksum: Checksum | undefined
+  readonly headers: ReadonlyArray<Header>
+}
+
+/** What is wrong with a line, as a sentence without a full stop. */
+export interface Problem {
+  readonly line: number
+  readonly why: string
+}
+
+export interface List {
+  readonly entries: ReadonlyArray<Entry>
+  /** In the order of the lines. */
+  readonly problems: ReadonlyArray<Problem>
+}
+
+/** No server takes a longer URL or header, and a file with such lines is no list. */
+const maxLine = 65_536
+
+/**
+ * `out=`: a name, possibly in directories below the target directory, and never elsewhere. Whoever wrote the list may be
+ * somebody else than who runs it, so what another system would take for a way out is refused too.
+ */
+export const outPath: Args.Parser<NonNullable<Entry["out"]>> = (text) => {
+  if (text.startsWith("/") || /^[a-z]:/i.test(text))
+    return Either.left("it must be below the target directory, and not begin with / or a drive")
+  if (text.includes("\\")) return Either.left("it has a \\; directories are separated by /")
+  if (text.endsWith("/")) return Either.left("it names a directory; a file's name must follow the /")
+  const parts = text.split("/").filter((part) => part !== "" && part !== ".")
+  if (parts.includes("..")) return Either.left("it must stay below the target directory, without ..")
+  for (const part of parts) {
+    const checked = FileName.check(part)
+    if (Either.isLeft(checked)) return Either.left(`"${printable(part)}" can't be used: ${checked.left}`)
+  }
+  const name = parts.at(-1)
+  return name === undefined ? Either.left("it is empty") : Either.right({ below: parts.slice(0, -1), name })
+}
+
+/** An entry while its options are read. */
+interface Draft {
+  line: number
+  url: string
+  out?: Entry["out"]
+  dir?: string
+  checksum?: Checksum
+  headers?: Array<Header>
+}
+
+/** Reads one option into the draft; the answer is what is wrong with it. */
+type Option = (draft: Draft, value: string) => Either.Either<unknown, string>
+
+const once =
+  <K extends "out" | "dir" | "checksum">(key: K, parse: Args.Parser<NonNullable<Draft[K]>>): Option =>
+  (draft, value) =>
+    draft[key] === undefined
+      ? Either.map(parse(value), (read) => {
+          draft[key] = read
+        })
+      : Either.left("it was given twice")
+
+const options: ReadonlyMap<string, Option> = new Map([
+  ["out", once("out", outPath)],
+  ["dir", once("dir", Args.directory)],
+  ["checksum", once("checksum", Args.checksum)],
+  ["header", (draft, value) => Either.map(Args.header(value), (field) => (draft.headers ??= []).push(field))]
+])
+
+const readOption = (draft: Draft | undefined, text: string): string | undefined => {
+  if (draft === undefined) return "an option comes after the URL it is for, and there is none above"
+  const equals = text.indexOf("=")
+  const name = (equals < 0 ? text : text.slice(0, equals)).trim()
+  const option = options.get(name)
+  if (option === undefined) {
+    return /^https?:\/\//i.test(text)
+      ? "a URL must be at the beginning of its line"
+      : `"${printable(name, 40)}" is not an option of lists (out, dir, checksum, header)${didYouMean(name, options.keys())}`
+  }
+  if (equals < 0) return `${name} has no value; write ${name}=...`
+  return Either.match(option(draft, text.slice(equals + 1).trim()), {
+    onLeft: (why) => `${name}: ${why}`,
+    onRight: () => undefined
+  })
+}
+
+const wrongUrl = (text: string): string | undefined => {
+  if (text.includes("\t")) return "mirrors are not possible yet; keep one URL per line"
+  return /\shttps?:\/\//i.test(text) ? "there is more than one URL; keep one per line" : undefined
+}
+
+/** Reads a list. */
+export const parse = (text: string): List => {
+  const drafts: Array<Draft> = []
+  const problems: Array<Problem> = []
+  let draft: Draft | undefined
+  let number = 0
+  for (let start = 0; start < text.length; number++) {
+    const end = text.indexOf("\n", start)
+    const line = text.slice(start, end < 0 ? undefined : end)
+    start = end < 0 ? text.length : end + 1
+    const trimmed = line.trim()
+    if (trimmed === "" || trimmed.startsWith("#")) continue
+    const isOption = line.startsWith(" ") || line.startsWith("\t")
+    let why: string | undefined
+    if (line.length > maxLine) why = `it is longer than ${maxLine} characters`
+    else if (isOption) why = readOption(draft, trimmed)
+    else why = wrongUrl(trimmed)
+    // what follows belongs to this URL even if it can't be used
+    if (!isOption) draft = { line: number + 1, url: trimmed }
+    if (why !== undefined) problems.push({ line: number + 1, why })
+    else if (!isOption) drafts.push(draft!)
+  }
+  return {
+    entries: drafts.map(({ checksum, dir, headers = none, line, out, url }) => ({
+      line,
+      url,
+      out,
+      dir,
+      checksum,
+      headers
+    })),
+    problems
+  }
+}
+
+const none: ReadonlyArray<Header> = []
