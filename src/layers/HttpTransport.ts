@@ -155,11 +155,13 @@ const make = Effect.gen(function* () {
         return yield* receive(session, response, verdict, maxSize)
       })
 
-      const rounds: Effect.Effect<Transferred, Failures> = Effect.gen(function* () {
+      const rounds: Effect.Effect<Transferred, Failures, Scope.Scope> = Effect.gen(function* () {
         const whole = session.part !== undefined && session.held.bytes === session.held.total
         const tooLarge = whole ? Identity.sizeFault(maxSize, session.held.total) : undefined
         if (tooLarge !== undefined) return yield* tooLarge
         let result: Round = whole ? "complete" : "more"
+        // mostly one round is all, whose request may as well be let go of with the session
+        if (result === "more") result = yield* round
         while (result === "more") result = yield* Effect.scoped(round)
         if (result !== "complete") return { _tag: "Skipped", filename: result.skipped }
         const { handle, name } = session.part!

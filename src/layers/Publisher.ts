@@ -69,13 +69,15 @@ export const make = (disk: Disk) => {
     Effect.gen(function* () {
       reporter.gauge.state = "publishing"
       const { part, size } = finished
-      const before = yield* fileFailure(part.facts)
-      // bytes beyond the end can be there from an earlier, longer try
-      if (before.size > size) yield* fileFailure(part.truncate(size))
-      yield* fileFailure(part.sync)
       const file = path.join(download.directory, finished.partName)
+      yield* fileFailure(part.sync)
       // by its name, as that is what gets linked: it may have been removed or replaced behind our back
-      const facts = yield* fileFailure(disk.facts(file))
+      let facts = yield* fileFailure(disk.facts(file))
+      if (Option.exists(facts, (found) => found.size > size)) {
+        // bytes beyond the end are there from an earlier, longer try
+        yield* fileFailure(Effect.zipRight(part.truncate(size), part.sync))
+        facts = yield* fileFailure(disk.facts(file))
+      }
       if (Option.isNone(facts) || !sameFile(facts.value, part.identity)) return yield* vanished(file)
       const { kind: _file, size: length, ...rest } = facts.value
       if (length !== size) {

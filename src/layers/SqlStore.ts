@@ -22,6 +22,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
@@ -159,16 +160,16 @@ const make = Effect.gen(function* () {
     run: (batch: StoreBatch) => Effect.Effect<A, Failures>,
     about: Pick<Job, "id" | "committed"> = {}
   ): Effect.Effect<Effect.Effect<A, StoreError>, StoreError> =>
-    Effect.flatMap(Effect.zipRight(notInside, Deferred.make<A, StoreError>()), (done) =>
+    Effect.suspend(() => {
+      const done = Deferred.unsafeMake<A, StoreError>(FiberId.none)
       // the job is the only one to complete `done`, with what `run` returned
-      Effect.flatMap(
-        inbox.offer({ ...about, run, done: done as Deferred.Deferred<unknown, StoreError> }),
-        (accepted) =>
-          accepted
-            ? Effect.succeed(Deferred.await(done))
-            : Effect.fail(new StoreError({ reason: "Stopped", path: database.path }))
+      const job: Job = { ...about, run, done: done as Deferred.Deferred<unknown, StoreError> }
+      return Effect.flatMap(Effect.zipRight(notInside, inbox.offer(job)), (accepted) =>
+        accepted
+          ? Effect.succeed(Deferred.await(done))
+          : new StoreError({ reason: "Stopped", path: database.path })
       )
-    )
+    })
 
   const ask = <A>(
     run: (batch: StoreBatch) => Effect.Effect<A, Failures>,

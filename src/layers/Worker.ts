@@ -12,6 +12,8 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Download } from "../domain/Download.js"
 import { DownloadError, make as makeError, type Reason } from "../domain/DownloadError.js"
@@ -126,9 +128,16 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
           noted = committed
         })
     }
+    // the fiber is this claim's alone: it need not forget the annotation again
+    const annotate = FiberRef.update(
+      FiberRef.currentLogAnnotations,
+      HashMap.set<string, unknown>("download", download.id)
+    )
     return Effect.uninterruptibleMask((restore) =>
       restore(
-        Effect.suspend(() => (halted() ? Effect.interrupt : work(download, reporter, transferred)))
+        Effect.suspend(() =>
+          halted() ? Effect.interrupt : Effect.zipRight(annotate, work(download, reporter, transferred))
+        )
       ).pipe(
         Effect.exit,
         Effect.flatMap((exit) =>
@@ -137,7 +146,7 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
             : Effect.zipRight(Effect.ignore(noted), Effect.asVoid(conclude(download, exit)))
         )
       )
-    ).pipe(Effect.annotateLogs("download", download.id))
+    )
   }
 
   return { discard: publisher.discard, run }
