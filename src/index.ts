@@ -37,6 +37,7 @@ export {
   type FileOptions,
   type Options
 } from "./programs/library.js"
+export type { Durability } from "./domain/Durability.js"
 export { EngineOptions, type EngineOptionsShape } from "./services/EngineOptions.js"
 export type { Active } from "./services/Supervisor.js"
 export type { Filter } from "./services/Store.js"

@@ -8,10 +8,13 @@ import type { DownloadId } from "./DownloadId.js"
 
 /** A finished download. */
 export interface Completed {
+  /** The download's. */
   readonly id: DownloadId
+  /** As it was asked for, without credentials. */
   readonly url: string
   /** The whole path of the file. */
   readonly path: string
+  /** An absolute path. */
   readonly directory: string
   /** The name it really got: not the one asked for, where that was taken. */
   readonly filename: string

@@ -12,6 +12,7 @@ import type { DownloadOptions, Header } from "./DownloadRequest.js"
 import { FileIdentity } from "./FileFacts.js"
 import type { Validator } from "./Validator.js"
 
+/** How a download stands. `waiting` has a named reason (a host cooling down, a full disk), `retrying` a failed try behind it. */
 export const Status = Schema.Literal(
   "pending",
   "processing",
@@ -69,40 +70,54 @@ export type Outcome = typeof Outcome.Type
 
 /** All times are milliseconds since the epoch, all sizes bytes. */
 export interface Download {
+  /** Durable, and never used again. */
   readonly id: DownloadId
+  /** Without credentials. */
   readonly url: string
+  /** An absolute path. */
   readonly directory: string
   /** The name asked for, if any. */
   readonly output: string | null
   /** Secret. Empty once terminal. */
   readonly headers: Redacted.Redacted<ReadonlyArray<Header>>
+  /** How to go about it; the engine's defaults are filled in. */
   readonly options: DownloadOptions
+  /** Higher goes first. */
   readonly priority: number
   /** What the caller gave with the request: any JSON, opaque to sluice; null where nothing was given. */
   readonly meta: unknown
 
+  /** How it stands, as committed. */
   readonly status: Status
+  /** What was asked for last; the status follows once its worker has let go. */
   readonly desired: Desired
   /** The engine that owns the row, and the number of its claim: a write under another epoch changes nothing. */
   readonly owner: EngineId | null
+  /** Grows with each claim. */
   readonly epoch: number
 
   /** The final name, once known; after completion the name the file really has. */
   readonly filename: string | null
+  /** The unfinished file; null if there is none. */
   readonly part: PartRecord | null
   /** Bytes from offset 0 that are on stable storage in the part file. */
   readonly checkpoint: number
+  /** Bytes in all; null while the server has not said. */
   readonly total: number | null
+  /** What tells this version of the resource from others. */
   readonly validator: Validator | null
   /** Set between "all bytes verified" and `completed`. */
   readonly publishing: FinalRecord | null
+  /** How it was completed; null before that. */
   readonly outcome: Outcome | null
 
   /** Tries begun, ever. */
   readonly attempt: number
+  /** When the current try began; null between tries. */
   readonly attemptStartedAt: number | null
   /** The checkpoint that the current try began with. */
   readonly attemptFrom: number
+  /** Failed tries since the last progress. */
   readonly strikes: ReadonlyArray<Strike>
   /** Engine deaths in a row without progress while this was being processed. */
   readonly crashes: number
@@ -110,12 +125,16 @@ export interface Download {
   readonly nextAttemptAt: number | null
   /** Since when it waits without progress; the give-up limit counts from here. */
   readonly waitingSince: number | null
+  /** Why the last try failed; null after a success. */
   readonly failure: Failure | null
   /** The child process that does the work, where there is one. */
   readonly pid: number | null
 
+  /** When it was enqueued. */
   readonly createdAt: number
+  /** When the row changed last. */
   readonly updatedAt: number
+  /** When it became terminal; null before that. */
   readonly finishedAt: number | null
 }
 

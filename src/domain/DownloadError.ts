@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { DownloadId } from "./DownloadId.js"
 import type { FileError, FileErrorReason } from "./FileError.js"
 
+/** What follows from a failed try: another one, a wait that consumes no retry, or the end. */
 export type Kind = "transient" | "wait" | "permanent"
 
 interface Rule {
@@ -79,6 +80,7 @@ const rules = {
   Defect: permanent("this is a bug in sluice; please report it with the message above")
 } satisfies Record<string, Rule>
 
+/** A code of a closed set; each has its kind and its advice. */
 export type Reason = keyof typeof rules
 
 /** Every reason there is, in the order of the table. */

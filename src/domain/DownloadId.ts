@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 const digits = "0123456789abcdefghjkmnpqrstvwxyz"
 const length = 11
 
+/** 11 characters; decodes and checks. */
 export const DownloadId = Schema.String.pipe(
   Schema.pattern(/^[0-9a-hjkmnp-tv-z]{11}$/),
   Schema.brand("DownloadId")

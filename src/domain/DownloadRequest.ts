@@ -51,6 +51,7 @@ export const defaultOptions: DownloadOptions = {
   maxSize: null
 }
 
+/** A header field of a request. */
 export type Header = readonly [name: string, value: string]
 
 /** A request as callers write it. */
@@ -68,6 +69,7 @@ export interface DownloadRequest {
   readonly headers?: ReadonlyArray<Header> | undefined
   /** Higher goes first. @default 0 */
   readonly priority?: number | undefined
+  /** How to go about it. @default the engine's `downloadDefaults`, then those of DownloadOptions */
   readonly options?: Partial<DownloadOptions> | undefined
   /**
    * Anything that JSON can hold, opaque to sluice: it comes back in rows, listings, events and completions. At most 64 KiB

@@ -5,6 +5,7 @@ import type { DownloadId } from "./DownloadId.js"
 
 /** A download that is being worked on, as it is at one instant. Volatile: not all of it is on stable storage. */
 export interface Progress {
+  /** The download's. */
   readonly id: DownloadId
   /** Bytes held, from the start of the file. */
   readonly received: number

@@ -4,6 +4,7 @@
 import * as Schema from "effect/Schema"
 import { DownloadId } from "./DownloadId.js"
 
+/** A code of a closed set; each has its advice. */
 export const StoreErrorReason = Schema.Literal(
   /** Another process holds the write lock for longer than we wait. */
   "Locked",

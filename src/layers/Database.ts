@@ -161,7 +161,9 @@ const make = (
     }
     // FULL is SQLite's default only on a database's first open (better-sqlite3 is built so): set it always
     const synchronous = durability === "crash" ? "NORMAL" : "FULL"
-    yield* sql`PRAGMA synchronous = ${sql.literal(synchronous)}`.pipe(Effect.mapError(mapError))
+    if (exclusive || durability === "power-loss") {
+      yield* sql`PRAGMA synchronous = ${sql.literal(synchronous)}`.pipe(Effect.mapError(mapError))
+    }
     // secrets that a row drops are to be gone from the file, not only from the row
     yield* sql`PRAGMA secure_delete = ON`.pipe(Effect.mapError(mapError))
     // the first look takes no lock, so that a list can be had while somebody writes
@@ -267,13 +269,15 @@ export const layerMemory: Layer.Layer<SqlClient.SqlClient | Database, StoreError
 
 /**
  * A SQLite client of the caller's, whose other tables are left alone: ours begin with `sluice_` and are made and migrated here.
- * On its connection `synchronous` is set to FULL (what `enqueue` has recorded is to survive a power cut) and `secure_delete` to ON (credentials
+ * On its connection `synchronous` is set to FULL (what `enqueue` has recorded is to survive a power cut; not with durability `crash`) and `secure_delete` to ON (credentials
  * that a row drops are to be gone); its busy timeout and journal mode stay as they are.
  *
  * The client has one connection: a program that waits for sluice inside a transaction of its own would wait for itself, so
  * calls that write are refused there.
  */
-export const layerClient: Layer.Layer<SqlClient.SqlClient | Database, StoreError, SqlClient.SqlClient> =
+export const layerClient = (
+  durability: Durability = "power-loss"
+): Layer.Layer<SqlClient.SqlClient | Database, StoreError, SqlClient.SqlClient> =>
   Layer.unwrapEffect(
     Effect.gen(function* () {
       const given = yield* SqlClient.SqlClient
@@ -289,7 +293,7 @@ export const layerClient: Layer.Layer<SqlClient.SqlClient | Database, StoreError
       const file = databases.find(({ name }) => name === "main")?.file
       return Layer.effect(
         Database,
-        make(file === undefined || file === null || file === "" ? ":memory:" : file, false, "power-loss")
+        make(file === undefined || file === null || file === "" ? ":memory:" : file, false, durability)
       ).pipe(Layer.provideMerge(Layer.succeed(SqlClient.SqlClient, sql)))
     })
   )

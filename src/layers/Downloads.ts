@@ -139,8 +139,7 @@ const make = Effect.gen(function* () {
     return yield* record(yield* acceptAll(requests), (portion) => store.enqueue(portion, { own: !adopt }))
   })
 
-  const enqueue: Shape["enqueue"] = (request) =>
-    Effect.flatMap(enqueueAll([request]), ([enqueued]) => enqueued!.refused ?? Effect.succeed(enqueued!))
+  const enqueue: Shape["enqueue"] = (request) => Effect.flatMap(enqueueAll([request]), orRefused)
 
   const enqueueInto = Effect.fn("Group.enqueueAll")(function* (
     group: GroupId,
@@ -194,7 +193,7 @@ const make = Effect.gen(function* () {
     status: (id) => Effect.map(row(id), ({ status }) => status),
     list: (filter = {}) => store.list(filter),
     ...Intent.make({ store, supervisor, row, discard: publisher.discard, enqueue }),
-    group: Groups.make({ store, options, inherit, enqueueInto, orFailure }),
+    group: Groups.make({ store, options, inherit, enqueueInto, orRefused, orFailure }),
     drained: orFailure(
       Effect.gen(function* () {
         const bell = yield* Effect.makeLatch(false)
@@ -218,6 +217,12 @@ const make = Effect.gen(function* () {
     isRunning: supervisor.isRunning
   })
 })
+
+/** Of one that was enqueued alone. */
+const orRefused = ([enqueued]: ReadonlyArray<Enqueued>): Effect.Effect<
+  Enqueued,
+  DownloadError.DownloadError
+> => (enqueued!.refused === undefined ? Effect.succeed(enqueued!) : Effect.fail(enqueued!.refused))
 
 /** Needs a store and a supervisor over the same database. */
 export const layer: Layer.Layer<Downloads, never, Store | Supervisor | EngineLife | PartFile> = Layer.effect(

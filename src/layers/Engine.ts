@@ -17,6 +17,7 @@ import * as HttpTransport from "./HttpTransport.js"
 import * as SqlStore from "./SqlStore.js"
 import * as EngineSwitch from "./EngineSwitch.js"
 
+/** The engine over a database, a network, a disk and a lock of your choice. */
 export const layer: Layer.Layer<
   Downloads | Supervisor | Store,
   StoreError,

@@ -28,6 +28,7 @@ interface Dependencies {
     group: GroupId,
     requests: Iterable<DownloadRequest>
   ) => Effect.Effect<ReadonlyArray<Enqueued>, DownloadError | StoreError | GroupSealed>
+  readonly orRefused: (enqueued: ReadonlyArray<Enqueued>) => Effect.Effect<Enqueued, DownloadError>
   readonly orFailure: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E | StoreError>
 }
 
@@ -37,7 +38,7 @@ const lookSize = 1000
 /** How often the owners of other engines' members are looked at, in milliseconds. */
 const inheritInterval = 2000
 
-export const make = ({ enqueueInto, inherit, options, orFailure, store }: Dependencies) => {
+export const make = ({ enqueueInto, inherit, options, orFailure, orRefused, store }: Dependencies) => {
   const { adopt, pollInterval, progressInterval } = options
 
   const progress = (id: GroupId): Effect.Effect<GroupProgress, StoreError> =>
@@ -57,25 +58,35 @@ export const make = ({ enqueueInto, inherit, options, orFailure, store }: Depend
       }
     })
 
-  /** Succeeds with the wait for the next change of the group, by whichever process. */
-  const listen = (id: GroupId): Effect.Effect<Effect.Effect<void, StoreError>, never, Scope.Scope> =>
+  /** What waits for the next change of the group, by whichever process, since this was asked for or since the last. */
+  const listen = (
+    id: GroupId
+  ): Effect.Effect<{ readonly changed: Effect.Effect<void, StoreError> }, StoreError, Scope.Scope> =>
     Effect.gen(function* () {
       const bell = yield* Effect.makeLatch(false)
       yield* store.onCommit(({ groups }) => {
         if (groups.has(id)) bell.unsafeOpen()
       })
-      const changedElsewhere = Effect.flatMap(store.externalVersion, (version) =>
-        Effect.repeat(Effect.zipRight(Effect.sleep(pollInterval), store.externalVersion), {
-          while: (current) => current === version
-        })
-      )
-      const changed = store.isAlone ? bell.await : firstToEnd(bell.await, Effect.asVoid(changedElsewhere))
-      return Effect.zipLeft(changed, bell.close)
+      const rung = Effect.zipRight(bell.await, bell.close)
+      if (store.isAlone) return { changed: rung }
+      // known before anybody looks, so that what others commit after that look is a change
+      let known = yield* store.externalVersion
+      const elsewhere = Effect.gen(function* () {
+        for (;;) {
+          const version = yield* store.externalVersion
+          if (version !== known) {
+            known = version
+            return
+          }
+          yield* Effect.sleep(pollInterval)
+        }
+      })
+      return { changed: firstToEnd(rung, elsewhere) }
     })
 
   const done = (id: GroupId): Effect.Effect<GroupProgress, StoreError> =>
     Effect.gen(function* () {
-      const changed = yield* listen(id)
+      const { changed } = yield* listen(id)
       let foreign = yield* inheritMembers(id)
       let lookedAt = yield* Clock.currentTimeMillis
       for (;;) {
@@ -91,7 +102,7 @@ export const make = ({ enqueueInto, inherit, options, orFailure, store }: Depend
 
   const changes = (id: GroupId): Stream.Stream<GroupProgress, StoreError> =>
     Stream.unwrapScoped(
-      Effect.map(listen(id), (changed) => {
+      Effect.map(listen(id), ({ changed }) => {
         let last: GroupProgress | undefined
         const next = Effect.gen(function* () {
           for (;;) {
@@ -115,7 +126,7 @@ export const make = ({ enqueueInto, inherit, options, orFailure, store }: Depend
     return {
       id,
       name: known,
-      enqueue: (request) => Effect.map(enqueueInto(id, [request]), ([enqueued]) => enqueued!),
+      enqueue: (request) => Effect.flatMap(enqueueInto(id, [request]), orRefused),
       enqueueAll: (requests) => enqueueInto(id, requests),
       seal: Effect.map(store.sealGroup(id), progressOf),
       progress: progress(id),

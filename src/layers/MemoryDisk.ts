@@ -67,8 +67,8 @@ export const make = (): MemoryDisk => {
       done(undefined)
     },
     readAt: (buffer, position) =>
-      Effect.suspend(() =>
-        Effect.map(reading, () => {
+      Effect.flatMap(reading, () =>
+        Effect.sync(() => {
           const bytes = file.data.subarray(position, position + buffer.length)
           buffer.set(bytes)
           return bytes.length
@@ -126,6 +126,8 @@ export const make = (): MemoryDisk => {
     syncs,
     hang: () => (hanging = true),
     failSync: () => (failing = true),
-    beforeReads: (effect) => (reading = effect)
+    beforeReads: (effect) => {
+      reading = effect
+    }
   }
 }

@@ -90,7 +90,8 @@ const make = Effect.gen(function* () {
 
   const commit = (jobs: ReadonlyArray<Job>) =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
+      // a clock of the caller's may know parts of milliseconds; rows don't
+      const now = Math.floor(yield* Clock.currentTimeMillis)
       const { claimed } = yield* Ref.get(state)
       const batch = new StoreBatch(sql, database.path, engine, now, decode, HashMap.values(claimed))
       const exits: Array<Exit.Exit<unknown, StoreError>> = []

@@ -66,7 +66,7 @@ export const make = (sql: SqlClient.SqlClient, path: string) => {
     Effect.gen(function* () {
       const found = yield* sql.unsafe<Row>(`SELECT ${columns} FROM sluice_groups WHERE name = ?`, [name])
       if (found[0] !== undefined) return toGroup(found[0])
-      const now = yield* Clock.currentTimeMillis
+      const now = Math.floor(yield* Clock.currentTimeMillis)
       const last = yield* sql<{ last: number | null }>`SELECT max(id) AS last FROM sluice_groups`
       const key = nextKey(last[0]!.last ?? 0, now, yield* Random.next)
       const made = yield* sql.unsafe<Row>(
@@ -83,7 +83,7 @@ export const make = (sql: SqlClient.SqlClient, path: string) => {
     )
 
   /** Runs `work`, and makes the downloads it gives members; a sealed group is left alone, and `work` is not run. */
-  const fill = <A extends { readonly download: { readonly id: DownloadId } }>(
+  const fill = <A extends { readonly download: { readonly id: DownloadId }; readonly refused?: unknown }>(
     id: GroupId,
     batch: StoreBatch,
     work: Effect.Effect<ReadonlyArray<A>, Failures>
@@ -92,7 +92,8 @@ export const make = (sql: SqlClient.SqlClient, path: string) => {
       const group = yield* byId(id)
       if (group.sealed) return Either.left(new GroupSealed({ id, name: group.name }))
       const enqueued = yield* work
-      const keys = JSON.stringify(enqueued.map(({ download }) => toKey(download.id)))
+      const members = enqueued.filter(({ refused }) => refused === undefined)
+      const keys = JSON.stringify(members.map(({ download }) => toKey(download.id)))
       const added = yield* sql.unsafe(
         `INSERT OR IGNORE INTO sluice_members (download_id, group_id) SELECT value, ? FROM json_each(?)
          RETURNING download_id`,
@@ -110,8 +111,10 @@ export const make = (sql: SqlClient.SqlClient, path: string) => {
   const count = (batch: StoreBatch): Effect.Effect<void, Failures> =>
     Effect.suspend(() => {
       const ended: Array<readonly [number, string, number]> = []
-      for (const { after, before } of batch.changes()) {
-        if (!terminal.has(after.status) || (before !== null && terminal.has(before.status))) continue
+      for (const after of batch.changed.values()) {
+        if (!terminal.has(after.status)) continue
+        const before = batch.before.get(after.id)
+        if (before !== undefined && before !== null && terminal.has(before.status)) continue
         const bytes = after.status === "completed" ? (after.total ?? after.checkpoint) : 0
         ended.push([toKey(after.id), after.status, bytes])
       }

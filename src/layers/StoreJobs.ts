@@ -48,7 +48,7 @@ interface Dependencies {
 export const make = ({ engine, sql }: Dependencies) => {
   const enqueue = (requests: ReadonlyArray<Accepted>, own: boolean) =>
     Effect.fnUntraced(function* (batch: StoreBatch) {
-      const now = yield* Clock.currentTimeMillis
+      const now = Math.floor(yield* Clock.currentTimeMillis)
       yield* batch.flush
       const keys = requests.map(hashOf)
       const live = yield* sql.unsafe<{ request_key: string; id: number }>(
@@ -126,7 +126,7 @@ export const make = ({ engine, sql }: Dependencies) => {
 
   const claim = (limit: number, adopt: boolean) =>
     Effect.fnUntraced(function* (batch: StoreBatch) {
-      const now = yield* Clock.currentTimeMillis
+      const now = Math.floor(yield* Clock.currentTimeMillis)
       yield* batch.flush
       const due: Array<Download> = []
       const ready: Array<Download> = []
@@ -182,7 +182,7 @@ export const make = ({ engine, sql }: Dependencies) => {
     })
 
   const register = Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
+    const now = Math.floor(yield* Clock.currentTimeMillis)
     yield* sql`INSERT OR IGNORE INTO sluice_engines (id, pid, started_at) VALUES (${engine}, ${process.pid}, ${now})`
   })
 

@@ -48,9 +48,9 @@ export interface Claim {
   /** The end of an earlier claim of the same row, whose fiber has sent its last message and is still letting go. */
   readonly before: Effect.Effect<void>
   halted: boolean
+  started: boolean
   /** Whether it still holds its permit. */
   permitted: boolean
-  started: boolean
 }
 
 /** What outlives one run of the engine. */
@@ -93,6 +93,8 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   const queue = yield* Queue.bounded<Download>(concurrency)
   const { claims, doorbell } = shared
   const hands = yield* Scope.make()
+  /** Claims of an earlier run that have not ended. */
+  const leftOver = claims.size
   /** Claims that hold a permit. */
   let transferring = 0
   const scope = yield* Scope.make()
@@ -166,8 +168,8 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
         ended: Deferred.unsafeMake<void>(FiberId.none),
         before: earlier === undefined ? Effect.void : Deferred.await(earlier.ended),
         halted: false,
-        permitted: true,
-        started: false
+        started: false,
+        permitted: true
       })
       transferring++
     }
@@ -176,7 +178,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   /** Claims as many rows as there are permits; false if there was nothing to claim. */
   const feed = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      while (claims.size >= claimsPerPermit * concurrency) yield* restore(Queue.take(doorbell))
+      while (claims.size - leftOver >= claimsPerPermit * concurrency) yield* restore(Queue.take(doorbell))
       yield* restore(permits.take(1))
       // nobody else takes permits, so all that no claim holds are free, or will be in an instant
       const limit = Math.max(1, concurrency - transferring)

@@ -246,6 +246,7 @@ const over = (connections: Connections): Wire["Type"] =>
       })
   })
 
+/** @see {@link layerConfigured} */
 export interface Settings {
   /** Certificates to trust instead of the system's, as PEM. */
   readonly ca?: string

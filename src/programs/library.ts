@@ -44,12 +44,15 @@ export interface FileOptions extends Options {
   readonly database: string
 }
 
+/** Small files in great numbers cost few transactions, see EngineOptions. */
+const commitInterval = 2
+
 const positive = ["concurrency", "checkpointInterval", "progressInterval", "pollInterval"] as const
 
 /** A wrong option is a mistake in the program, not a state of the world: it dies. */
 const complete = (options: Options): Effect.Effect<EngineOptions.EngineOptionsShape> => {
   const { dispatcher: _, ...engine } = options
-  const all = { ...EngineOptions.defaults, adopt: true, ...defined(engine) }
+  const all = { ...EngineOptions.defaults, commitInterval, adopt: true, ...defined(engine) }
   for (const name of positive) {
     if (!(Number.isFinite(all[name]) && all[name] > 0)) {
       return Effect.die(new RangeError(`the option ${name} must be a number above 0, not ${all[name]}`))
@@ -66,7 +69,7 @@ const engineWith = (options: Options) =>
     Layer.provide(
       options.dispatcher === undefined ? UndiciWire.layer : UndiciWire.layerWith(options.dispatcher)
     ),
-    Layer.provide(NodePartFile.layer),
+    Layer.provide(options.durability === "crash" ? NodePartFile.layerUnsynced : NodePartFile.layer),
     Layer.provide(Layer.effect(EngineOptions.EngineOptions, complete(options)))
   )
 
@@ -91,7 +94,7 @@ const engineWith = (options: Options) =>
 export const layer = ({ database, ...options }: FileOptions): Layer.Layer<Downloads, StoreError> =>
   engineWith(options).pipe(
     Layer.provide(SidecarLock.layer(database)),
-    Layer.provide(Database.layerFile(database))
+    Layer.provide(Database.layerFile(database, options.durability))
   )
 
 /** An engine whose queue is in memory and gone with the process; the files are real. */
@@ -116,7 +119,10 @@ export const layerMemory = (options: Options = {}): Layer.Layer<Downloads, Store
  * ```
  */
 export const layerClient = (options: Options = {}): Layer.Layer<Downloads, StoreError, SqlClient.SqlClient> =>
-  engineWith(options).pipe(Layer.provide(SidecarLock.layerBeside), Layer.provide(Database.layerClient))
+  engineWith(options).pipe(
+    Layer.provide(SidecarLock.layerBeside),
+    Layer.provide(Database.layerClient(options.durability))
+  )
 
 /** What can be configured from outside a program: everything but code. */
 export interface ConfigOptions extends Omit<FileOptions, "retryPolicy" | "dispatcher"> {}
@@ -140,7 +146,7 @@ const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
  * Reads the options from the environment (or whatever the `ConfigProvider` is): `SLUICE_DB` (the database file; required),
  * `SLUICE_DIR` (the default directory), `SLUICE_CONCURRENCY`, `SLUICE_ADOPT`, `SLUICE_AUTO_START` (true or false),
  * `SLUICE_CHECKPOINT_INTERVAL`, `SLUICE_PROGRESS_INTERVAL`, `SLUICE_POLL_INTERVAL`, `SLUICE_SHUTDOWN_TIMEOUT` (`200ms`, `30s`,
- * `5m`), and as defaults of downloads `SLUICE_MAX_RETRIES`, `SLUICE_RETRY_DELAY`, `SLUICE_TIMEOUT`, `SLUICE_STALL_TIMEOUT`,
+ * `5m`), `SLUICE_DURABILITY` (power-loss or crash), and as defaults of downloads `SLUICE_MAX_RETRIES`, `SLUICE_RETRY_DELAY`, `SLUICE_TIMEOUT`, `SLUICE_STALL_TIMEOUT`,
  * `SLUICE_GIVE_UP`, `SLUICE_ON_CONFLICT` (rename, overwrite, skip or fail).
  */
 export const fromEnvironment: Config.Config<ConfigOptions> = Config.nested(
@@ -154,6 +160,7 @@ export const fromEnvironment: Config.Config<ConfigOptions> = Config.nested(
     progressInterval: optional(millis("PROGRESS_INTERVAL")),
     pollInterval: optional(millis("POLL_INTERVAL")),
     shutdownTimeout: optional(millis("SHUTDOWN_TIMEOUT")),
+    durability: optional(Config.literal("power-loss", "crash")("DURABILITY")),
     downloadDefaults: Config.map(
       Config.all({
         maxRetries: optional(Config.integer("MAX_RETRIES")),

@@ -46,6 +46,7 @@ import { Wire } from "../services/Wire.js"
 
 /** A request to a route. */
 export interface Request {
+  /** As it was asked for. */
   readonly url: string
   /** By lower-case name. */
   readonly headers: ReadonlyMap<string, string>
@@ -63,7 +64,7 @@ export interface Reply {
   readonly body?: string | Uint8Array
   /** Milliseconds before the head. @default 0 */
   readonly delay?: number
-  /** Milliseconds that the body takes. @default 0 */
+  /** Milliseconds that the body takes, in ten pieces at most; the engine's stall timeout counts between them. @default 0 */
   readonly duration?: number
   /** The connection is reset after so many bytes of the body. @default never */
   readonly cutAfter?: number
@@ -81,6 +82,7 @@ export type Routes = Readonly<Record<string, Route>>
 /** The connection was reset: for routes that fail before they answer. */
 export const reset: DownloadError = makeError("ConnectionReset", "the connection was reset")
 
+/** @see {@link World} */
 export interface WorldShape {
   /** Sets or replaces a route from now on. */
   readonly route: (url: string, route: Route) => Effect.Effect<void>
@@ -97,7 +99,9 @@ export interface WorldShape {
 /** The network and the disk of the test. */
 export class World extends Context.Tag("sluice/testing/World")<World, WorldShape>() {}
 
+/** Options of the engine, and what its network does. */
 export interface Options extends Partial<EngineOptions.EngineOptionsShape> {
+  /** @default none: everything is a 404 */
   readonly routes?: Routes
 }
 
@@ -164,9 +168,10 @@ const answerOf = (reply: Reply, asked: Request["headers"]): ScriptedWire.Answer 
   headers["content-length"] ??= String(content.length)
   const sent = cutAfter === undefined ? content : content.subarray(0, cutAfter)
   const steps: Array<ScriptedWire.Step> = []
-  const count = duration === 0 ? 1 : pieces
+  const count = duration === 0 ? 1 : Math.max(1, Math.min(pieces, sent.length))
   for (let i = 0; i < count; i++) {
-    if (duration > 0) steps.push(duration / count)
+    if (duration > 0)
+      steps.push(Math.round((duration * (i + 1)) / count) - Math.round((duration * i) / count))
     steps.push(sent.slice(Math.floor((sent.length * i) / count), Math.floor((sent.length * (i + 1)) / count)))
   }
   if (cutAfter !== undefined && cutAfter < content.length) steps.push(reset)

@@ -20,12 +20,13 @@ import type { Active } from "./Supervisor.js"
 
 /** What became of a request. */
 export interface Enqueued {
+  /** By which everything else is asked for; durable, and never used again. */
   readonly id: DownloadId
   /** The same request was unfinished already, and this is that download. */
   readonly attached: boolean
   /** The row as it was recorded. */
   readonly download: Download
-  /** Why the request changed nothing: the unfinished download has another checksum. */
+  /** Why the request changed nothing (`enqueueAll` only): the unfinished download has another checksum. */
   readonly refused?: DownloadError | undefined
 }
 
@@ -46,6 +47,7 @@ export interface RetryOptions {
  * engine does. Removing a download does not lower them.
  */
 export interface Group {
+  /** For `Filter.group`. */
   readonly id: GroupId
   /** By which it is found again, also after a restart; null for none. */
   readonly name: string | null
@@ -59,6 +61,7 @@ export interface Group {
   ) => Effect.Effect<ReadonlyArray<Enqueued>, DownloadError | StoreError | GroupSealed>
   /** Says that this is all. From now on there is a percentage. Sealing twice does nothing. */
   readonly seal: Effect.Effect<GroupProgress, StoreError>
+  /** How it stands now: one row is read, however many members there are. */
   readonly progress: Effect.Effect<GroupProgress, StoreError>
   /** The progress now and after changes, at most every `progressInterval` ms; ends after the one that is `done`. */
   readonly changes: Stream.Stream<GroupProgress, StoreError>
@@ -74,7 +77,8 @@ export interface Shape {
   /**
    * Checks the request and its directory, and records it. When this has returned, the download survives a crash at any
    * later instant. The same request again (same URL, directory and name), while the first is unfinished, attaches to it: its
-   * headers, options, priority and (if given) meta replace the earlier ones; another checksum is refused. Works also while the engine is stopped.
+   * headers, options, priority and (if given) meta replace the earlier ones; with another checksum it
+   * fails. Works also while the engine is stopped.
    */
   readonly enqueue: (request: DownloadRequest) => Effect.Effect<Enqueued, DownloadError | StoreError>
   /**
@@ -110,6 +114,7 @@ export interface Shape {
     ids: Iterable<DownloadId>,
     onSettled: (download: Download) => Effect.Effect<void, E>
   ) => Effect.Effect<void, StoreError | E>
+  /** The row; none if there is no such download. */
   readonly get: (id: DownloadId) => Effect.Effect<Option.Option<Download>, StoreError>
   /** How it stands; fails with `NotFound` if there is no such download. */
   readonly status: (id: DownloadId) => Effect.Effect<Status, StoreError>
@@ -150,7 +155,9 @@ export interface Shape {
   readonly progress: Stream.Stream<ReadonlyArray<Progress>>
   /** What is being worked on right now, in order of start. */
   readonly active: Effect.Effect<ReadonlyArray<Active>>
+  /** How many are being worked on. */
   readonly activeCount: Effect.Effect<number>
+  /** Which are being worked on, in order of start. */
   readonly activeIds: Effect.Effect<ReadonlyArray<DownloadId>>
   /** Begins to work; nothing if it works already. After a failure of the store it begins anew. */
   readonly start: Effect.Effect<void, StoreError>
@@ -159,6 +166,7 @@ export interface Shape {
    * `start`; those who await them go on waiting. Fails with the names of what did not let go in time. Nothing if it is stopped.
    */
   readonly stop: Effect.Effect<void, StopTimeout>
+  /** Whether it works: started, not stopped, and its store has not failed. */
   readonly isRunning: Effect.Effect<boolean>
 }
 

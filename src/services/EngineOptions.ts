@@ -7,6 +7,7 @@ import type { Durability } from "../domain/Durability.js"
 import type { RetryPolicy } from "../domain/RetryPolicy.js"
 import * as RetryPolicies from "../domain/RetryPolicy.js"
 
+/** @see {@link EngineOptions} */
 export interface EngineOptionsShape {
   /**
    * Downloads at once. More keep a fast line busy with small files; each costs a connection, a descriptor and up to 4 MiB

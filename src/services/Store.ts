@@ -35,6 +35,7 @@ export interface StoreChange {
 
 /** Which downloads to list; newest last. */
 export interface Filter {
+  /** Only those that stand so. @default all */
   readonly status?: ReadonlyArray<Status> | undefined
   /** @default 1000 */
   readonly limit?: number | undefined

@@ -9,7 +9,9 @@ import type { Gauge } from "./Transport.js"
 
 /** A download that is being worked on right now. */
 export interface Active {
+  /** Which one. */
   readonly id: DownloadId
+  /** Bytes as they arrive: changes under the reader's eyes. */
   readonly gauge: Readonly<Gauge>
 }
 

@@ -166,7 +166,7 @@ export const fakeEngine = (
             return { id: download.id, attached, download }
           })
         ),
-      settleAll: (ids, onSettled) =>
+      settleAll: <E>(ids: Iterable<DownloadId>, onSettled: (download: Download) => Effect.Effect<void, E>) =>
         Effect.forEach(ids, (id) => Effect.flatMap(Deferred.await(endOf(id)), onSettled), {
           concurrency: "unbounded",
           discard: true

@@ -8,8 +8,7 @@ import * as Ids from "../../../src/domain/DownloadId.js"
 import * as Ls from "../../../src/programs/cli/Ls.js"
 import { Output } from "../../../src/programs/cli/Output.js"
 import { table } from "../../../src/programs/cli/Table.js"
-import type { Filter } from "../../../src/services/Store.js"
-import { Store, type StoreChange } from "../../../src/services/Store.js"
+import { type Filter, Store, type StoreChange } from "../../../src/services/Store.js"
 import { row, secret, streams } from "./Fixtures.js"
 
 const rows: ReadonlyArray<Download> = [
