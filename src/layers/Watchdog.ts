@@ -58,7 +58,7 @@ class Watched {
   private bytes: number
   /** Why it was ended from here. */
   cause: Cause.Cause<unknown> | undefined
-  ticking: Fiber.Fiber<void> | undefined
+  ticking: Fiber.RuntimeFiber<unknown> | undefined
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
   constructor(
@@ -115,15 +115,19 @@ export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(func
 
   const tick = (watched: Watched) =>
     Effect.exit(watched.options.onTick).pipe(
-      Effect.map((exit) => {
-        watched.ticking = undefined
-        if (Exit.isFailure(exit)) watched.end(exit.cause)
-      }),
+      Effect.tap((exit) =>
+        Effect.sync(() => {
+          watched.ticking = undefined
+          if (Exit.isFailure(exit)) watched.end(exit.cause)
+        })
+      ),
       Effect.forkIn(scope),
-      Effect.map((fiber) => {
-        // a tick may have ended at once
-        if (fiber.unsafePoll() === null) watched.ticking = fiber
-      })
+      Effect.tap((fiber) =>
+        Effect.sync(() => {
+          // a tick may have ended at once
+          if (fiber.unsafePoll() === null) watched.ticking = fiber
+        })
+      )
     )
 
   yield* Effect.gen(function* () {
