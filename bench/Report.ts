@@ -154,12 +154,20 @@ export const bars = (results: ReadonlyArray<Scenario.Result>, comparable: boolea
       }
     ]),
     ...(comparable
-      ? places.map((place): Bar => ({
-          what: `small files on ${place}, wall against aria2c`,
-          value: against("small", place, "aria2c"),
-          limit: place === "tmpfs" ? 1 : 0.3,
-          unit: "x"
-        }))
+      ? places.flatMap((place): ReadonlyArray<Bar> => [
+          {
+            what: `small files on ${place}, wall against aria2c`,
+            value: against("small", place, "aria2c"),
+            limit: place === "tmpfs" ? 1 : 0.3,
+            unit: "x"
+          },
+          {
+            what: `small files on ${place}, wall against got`,
+            value: against("small", place, "got"),
+            limit: 1,
+            unit: "x"
+          }
+        ])
       : [])
   ]
 }

@@ -43,7 +43,9 @@ export interface Result {
 }
 
 const fetching = (tools: ReadonlyArray<Tool>, files: ReadonlyArray<Served>): ReadonlyArray<Contender> =>
-  tools.map((tool) => ({ name: tool.name, files, command: (job) => Effect.succeed(tool.one(job)) }))
+  tools.flatMap(({ name, one }) =>
+    one === undefined ? [] : [{ name, files, command: (job) => Effect.succeed(one(job)) }]
+  )
 
 export const big = (tools: ReadonlyArray<Tool>, file: Served, runs: number): Scenario => ({
   name: "big",

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { execFile } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { access, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -24,8 +25,8 @@ export interface Job {
 export interface Tool {
   readonly name: string
   readonly version: string
-  /** The command line that fetches one file. */
-  readonly one: (job: Job) => ReadonlyArray<string>
+  /** The command line that fetches one file. Absent where only many are worth comparing. */
+  readonly one?: ((job: Job) => ReadonlyArray<string>) | undefined
   /** The command line that fetches many; may need a file written first. */
   readonly many: (job: Job) => Effect.Effect<ReadonlyArray<string>>
   /** Why its `many` can't be compared with that of the others. */
@@ -92,6 +93,26 @@ const aria2 = (program: string): Omit<Tool, "version"> => {
   }
 }
 
+const { version: gotVersion }: { readonly version: string } = JSON.parse(
+  readFileSync(new URL("../node_modules/got/package.json", import.meta.url), "utf8")
+)
+
+const gotScript = fileURLToPath(new URL("got.mjs", import.meta.url))
+
+/** A library that programs use without a queue; a dependency of the benchmark, so it is always there. */
+const got = (): Tool => ({
+  name: "got",
+  version: `got ${gotVersion}`,
+  many: (job) =>
+    Effect.map(urlList(job), (list) => [
+      process.execPath,
+      gotScript,
+      String(concurrency),
+      job.directory,
+      list
+    ])
+})
+
 const others: ReadonlyArray<readonly [string, (program: string) => Omit<Tool, "version">]> = [
   ["curl", curl],
   ["wget2", wget2],
@@ -144,5 +165,5 @@ export const installed = (missing: (name: string) => Effect.Effect<void>): Effec
       if (program === undefined) yield* missing(name)
       else found.push({ ...make(program), version: yield* Machine.versionOf(program, "--version") })
     }
-    return found
+    return [...found, got()]
   })

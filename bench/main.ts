@@ -144,7 +144,9 @@ const program = (asked: Asked) =>
   }).pipe(Effect.scoped)
 
 const command = Command.make("bench", options, program).pipe(
-  Command.withDescription("Compares sluice with curl, wget2, wget and aria2c; skips what is not installed.")
+  Command.withDescription(
+    "Compares sluice with curl, wget2, wget, aria2c and got; skips what is not installed."
+  )
 )
 
 const cli = Command.run(command, { name: "bench", version: "1" })
