@@ -36,7 +36,7 @@ export {
   type ConfigOptions,
   type FileOptions,
   type Options
-} from "./programs/library.js"
+} from "./programs/engine.js"
 export type { Durability } from "./domain/Durability.js"
 export { EngineOptions, type EngineOptionsShape } from "./services/EngineOptions.js"
 export type { Active } from "./services/Supervisor.js"

@@ -1,7 +1,19 @@
 /**
- * The live engine: SQLite in a file, undici, node:fs, and a locked sidecar beside the database.
+ * The live engine, put together, for programs and for our own commands: over a database file, over the caller's SQLite client,
+ * or with a queue in memory; with options as values or from a `Config`.
+ *
+ * All time comes from Clock: give the layer another one (`Layer.setClock`, `TestClock`), and the engine lives by it. Nothing is
+ * global: each built layer is an engine of its own, and closing its scope stops it (fibers, sockets, files, lock).
  */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { Dispatcher } from "undici"
+import { defined } from "../domain/DownloadRequest.js"
 import type { StoreError } from "../domain/StoreError.js"
 import * as Database from "../layers/Database.js"
 import * as Engine from "../layers/Engine.js"
@@ -9,31 +21,182 @@ import * as NodePartFile from "../layers/NodePartFile.js"
 import * as SidecarLock from "../layers/SidecarLock.js"
 import * as SqlStore from "../layers/SqlStore.js"
 import * as UndiciWire from "../layers/UndiciWire.js"
-import type { Downloads } from "../services/Downloads.js"
+import { Downloads } from "../services/Downloads.js"
 import * as EngineOptions from "../services/EngineOptions.js"
 import type { Store } from "../services/Store.js"
+import { duration } from "./cli/Args.js"
 
-interface Config {
-  /** The database file; its directory must exist. */
-  readonly database: string
-  readonly engine?: Partial<EngineOptions.EngineOptionsShape>
+/** Options of an engine, whatever its database. See EngineOptionsShape for each, its trade-off and its default. */
+export interface Options extends Partial<EngineOptions.EngineOptionsShape> {
+  /**
+   * Take up downloads that no living engine owns. A library's engine does, so that a program that was killed goes on when it is
+   * started again; `false` works only on what this process asks for. @default true
+   */
+  readonly adopt?: boolean
+  /**
+   * Requests go through this undici dispatcher (a ProxyAgent, an Agent with your TLS settings, a MockAgent), which you close
+   * yourself. Its connect timeout and its pool are its own. @default connections of the engine's own, HTTP/1.1
+   */
+  readonly dispatcher?: Dispatcher
 }
 
-/** Of the live engine, in milliseconds. */
+/** @see {@link layer} */
+export interface FileOptions extends Options {
+  /** The database file, made if it is missing, mode 0600; its directory must exist. Several processes may share it. */
+  readonly database: string
+}
+
+/** Small files in great numbers cost few transactions, see EngineOptions. */
 const commitInterval = 2
 
-/** Starts working at once and stops, within its bound, when the layer is closed. */
-export const layer = ({ database, engine }: Config): Layer.Layer<Downloads, StoreError> => {
-  const options: EngineOptions.EngineOptionsShape = { ...EngineOptions.defaults, commitInterval, ...engine }
-  return Engine.layer.pipe(
-    Layer.provide(SidecarLock.layer(database)),
-    Layer.provide(Database.layerFile(database, options.durability)),
-    Layer.provide(UndiciWire.layer),
-    Layer.provide(options.durability === "crash" ? NodePartFile.layerUnsynced : NodePartFile.layer),
-    Layer.provide(Layer.succeed(EngineOptions.EngineOptions, options))
-  )
+const positive = ["concurrency", "checkpointInterval", "progressInterval", "pollInterval"] as const
+
+/** A wrong option is a mistake in the program, not a state of the world: it dies. */
+const complete = (options: Options): Effect.Effect<EngineOptions.EngineOptionsShape> => {
+  const { dispatcher: _, ...engine } = options
+  const all = { ...EngineOptions.defaults, commitInterval, adopt: true, ...defined(engine) }
+  for (const name of positive) {
+    if (!(Number.isFinite(all[name]) && all[name] > 0)) {
+      return Effect.die(new RangeError(`the option ${name} must be a number above 0, not ${all[name]}`))
+    }
+  }
+  return Number.isInteger(all.concurrency)
+    ? Effect.succeed(all)
+    : Effect.die(new RangeError(`the option concurrency must be a whole number, not ${all.concurrency}`))
 }
 
+const engineWith = (options: Options) =>
+  Layer.effect(Downloads, Downloads).pipe(
+    Layer.provide(Engine.layer),
+    Layer.provide(
+      options.dispatcher === undefined ? UndiciWire.layer : UndiciWire.layerWith(options.dispatcher)
+    ),
+    Layer.provide(options.durability === "crash" ? NodePartFile.layerUnsynced : NodePartFile.layer),
+    Layer.provide(Layer.effect(EngineOptions.EngineOptions, complete(options)))
+  )
+
+/**
+ * An engine over a SQLite file of its own. It starts at once (unless `autoStart` is false); closing the layer stops it within
+ * its bound and gives its downloads up to whoever comes next.
+ *
+ * @example
+ * ```ts
+ * import * as Effect from "effect/Effect"
+ * import { Downloads, layer } from "sluice"
+ *
+ * const program = Effect.flatMap(Downloads, (downloads) =>
+ *   downloads.download({ url: "https://example.org/file.iso" })
+ * )
+ * void program.pipe(
+ *   Effect.provide(layer({ database: "downloads.db", directory: "/data", concurrency: 8 })),
+ *   Effect.runPromise
+ * )
+ * ```
+ */
+export const layer = ({ database, ...options }: FileOptions): Layer.Layer<Downloads, StoreError> =>
+  engineWith(options).pipe(
+    Layer.provide(SidecarLock.layer(database)),
+    Layer.provide(Database.layerFile(database, options.durability))
+  )
+
+/** An engine whose queue is in memory and gone with the process; the files are real. */
+export const layerMemory = (options: Options = {}): Layer.Layer<Downloads, StoreError> =>
+  engineWith(options).pipe(
+    Layer.provide(SidecarLock.layerAlone),
+    Layer.provide(Layer.fresh(Database.layerMemory))
+  )
+
+/**
+ * An engine over your own SQLite client: its tables (all named `sluice_…`) live beside yours, in one file to back up. What this
+ * changes on the connection, and what to mind with transactions, stands at `Database.layerClient`.
+ *
+ * @example
+ * ```ts
+ * import { SqliteClient } from "@effect/sql-sqlite-node"
+ * import * as Layer from "effect/Layer"
+ * import { layerClient } from "sluice"
+ *
+ * const sql = SqliteClient.layer({ filename: "app.db" })
+ * export const downloads = layerClient({ concurrency: 4 }).pipe(Layer.provideMerge(sql))
+ * ```
+ */
+export const layerClient = (options: Options = {}): Layer.Layer<Downloads, StoreError, SqlClient.SqlClient> =>
+  engineWith(options).pipe(
+    Layer.provide(SidecarLock.layerBeside),
+    Layer.provide(Database.layerClient(options.durability))
+  )
+
 /** The store alone: to look, without downloading anything. */
-export const layerStore = ({ database }: Config): Layer.Layer<Store, StoreError> =>
+export const layerStore = ({ database }: Pick<FileOptions, "database">): Layer.Layer<Store, StoreError> =>
   SqlStore.layer.pipe(Layer.provide(SidecarLock.layer(database)), Layer.provide(Database.layerFile(database)))
+
+/** What can be configured from outside a program: everything but code. */
+export interface ConfigOptions extends Omit<FileOptions, "retryPolicy" | "dispatcher"> {}
+
+const millis = (name: string): Config.Config<number> =>
+  Config.mapOrFail(Config.string(name), (text) =>
+    Either.mapLeft(duration(text), (message) => ConfigError.InvalidData([], message))
+  )
+
+/** What may be undefined may be missing instead, but not be there as undefined. */
+type Present<A> = { readonly [K in keyof A as undefined extends A[K] ? never : K]: A[K] } & {
+  readonly [K in keyof A as undefined extends A[K] ? K : never]?: Exclude<A[K], undefined>
+}
+
+const present = <A extends object>(values: A): Present<A> => defined(values) as unknown as Present<A>
+
+const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
+  Config.map(Config.option(config), Option.getOrUndefined)
+
+/**
+ * Reads the options from the environment (or whatever the `ConfigProvider` is): `SLUICE_DB` (the database file; required),
+ * `SLUICE_DIR` (the default directory), `SLUICE_CONCURRENCY`, `SLUICE_ADOPT`, `SLUICE_AUTO_START` (true or false),
+ * `SLUICE_CHECKPOINT_INTERVAL`, `SLUICE_PROGRESS_INTERVAL`, `SLUICE_POLL_INTERVAL`, `SLUICE_SHUTDOWN_TIMEOUT` (`200ms`, `30s`,
+ * `5m`), `SLUICE_DURABILITY` (power-loss or crash), and as defaults of downloads `SLUICE_MAX_RETRIES`, `SLUICE_RETRY_DELAY`, `SLUICE_TIMEOUT`, `SLUICE_STALL_TIMEOUT`,
+ * `SLUICE_GIVE_UP`, `SLUICE_ON_CONFLICT` (rename, overwrite, skip or fail).
+ */
+export const fromEnvironment: Config.Config<ConfigOptions> = Config.nested(
+  Config.all({
+    database: Config.string("DB"),
+    directory: optional(Config.string("DIR")),
+    concurrency: optional(Config.integer("CONCURRENCY")),
+    adopt: optional(Config.boolean("ADOPT")),
+    autoStart: optional(Config.boolean("AUTO_START")),
+    checkpointInterval: optional(millis("CHECKPOINT_INTERVAL")),
+    progressInterval: optional(millis("PROGRESS_INTERVAL")),
+    pollInterval: optional(millis("POLL_INTERVAL")),
+    shutdownTimeout: optional(millis("SHUTDOWN_TIMEOUT")),
+    durability: optional(Config.literal("power-loss", "crash")("DURABILITY")),
+    downloadDefaults: Config.map(
+      Config.all({
+        maxRetries: optional(Config.integer("MAX_RETRIES")),
+        retryDelay: optional(millis("RETRY_DELAY")),
+        timeout: optional(millis("TIMEOUT")),
+        stallTimeout: optional(millis("STALL_TIMEOUT")),
+        giveUp: optional(millis("GIVE_UP")),
+        onConflict: optional(Config.literal("rename", "overwrite", "skip", "fail")("ON_CONFLICT"))
+      }),
+      present
+    )
+  }),
+  "SLUICE"
+).pipe(Config.map(present))
+
+/**
+ * As `layer`, with options from a `Config`: the environment's, or one of your own for each option.
+ *
+ * @example
+ * ```ts
+ * import * as Config from "effect/Config"
+ * import { layerConfig } from "sluice"
+ *
+ * export const downloads = layerConfig({
+ *   database: Config.string("QUEUE_FILE"),
+ *   concurrency: Config.withDefault(Config.integer("DOWNLOADS_AT_ONCE"), 8)
+ * })
+ * ```
+ */
+export const layerConfig = (
+  config: Config.Config.Wrap<ConfigOptions> = fromEnvironment
+): Layer.Layer<Downloads, StoreError | ConfigError.ConfigError> =>
+  Layer.unwrapEffect(Effect.map(Config.unwrap(config), layer))

@@ -61,7 +61,7 @@ export const get = Effect.fn("sluice.get")(function* (asked: Requests.Asked) {
   yield* Database.prepare(database)
   const engine = yield* Engine.load
   return yield* download(wanted, session, display).pipe(
-    Effect.provide(engine.layer({ database: database.path, engine: Engine.options(asked) })),
+    Effect.provide(engine.layer({ database: database.path, adopt: false, ...Engine.options(asked) })),
     // after the layer has closed: what is said to be saved is saved
     Session.onInterrupt(session, display, Invocation.again(surroundings))
   )

@@ -53,9 +53,7 @@ export const run = Effect.fn("sluice.run")(function* (asked: Asked) {
   // before the engine is there: it begins as soon as its layer is built
   const begunAt = yield* Clock.currentTimeMillis
   return yield* drain(session, display, begunAt).pipe(
-    Effect.provide(
-      engine.layer({ database: database.path, engine: { ...Engine.options(asked), adopt: true } })
-    ),
+    Effect.provide(engine.layer({ database: database.path, adopt: true, ...Engine.options(asked) })),
     Session.onInterrupt(session, display, Invocation.again(surroundings))
   )
 })
