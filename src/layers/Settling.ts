@@ -8,7 +8,6 @@
  */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { type Download, type EngineId, type Status, terminal } from "../domain/Download.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import { StoreError } from "../domain/StoreError.js"
@@ -97,10 +96,9 @@ export const make = ({ discard, life, pollInterval, store, supervisor }: Depende
             const there = new Set(standings.map(({ id }) => id))
             for (const id of portion) if (!there.has(id)) return yield* notFound(id)
           }
-          for (const { id, status } of standings) {
-            if (!isSettled(status)) continue
-            const row = yield* store.get(id)
-            if (Option.isSome(row) && isSettled(row.value.status)) yield* settle(row.value)
+          const ended = standings.filter(({ status }) => isSettled(status)).map(({ id }) => id)
+          for (const row of ended.length === 0 ? [] : yield* store.getAll(ended)) {
+            if (isSettled(row.status)) yield* settle(row)
           }
           const others = standings.filter(({ id, owner }) => pending.has(id) && owner !== life.id)
           if (others.length > 0) foreign = !(yield* inherit(others)) || foreign

@@ -203,6 +203,7 @@ const make = Effect.gen(function* () {
     tell: (id, message) => ask(apply(id, message), { id }),
     note: (id, message) => submit(apply(id, message), { id }),
     get: reads.get,
+    getAll: reads.getAll,
     standings: reads.standings,
     list: reads.list,
     nextDue: ({ adopt }) => reads.nextDue(adopt),

@@ -54,6 +54,9 @@ export const make = ({ database, decode, engine, group, sql }: Dependencies) => 
   const get = (id: DownloadId): Effect.Effect<Option.Option<Download>, StoreError> =>
     Effect.map(select("WHERE id = ?", [toKey(id)]), (rows) => Option.fromNullable(rows[0]))
 
+  const getAll = (ids: ReadonlyArray<DownloadId>): Effect.Effect<ReadonlyArray<Download>, StoreError> =>
+    select("WHERE id IN (SELECT value FROM json_each(?))", [JSON.stringify(ids.map(toKey))])
+
   const standings = (ids: ReadonlyArray<DownloadId>): Effect.Effect<ReadonlyArray<Standing>, StoreError> =>
     read(
       Effect.map(
@@ -148,6 +151,7 @@ export const make = ({ database, decode, engine, group, sql }: Dependencies) => 
     anyLeft,
     externalVersion,
     get,
+    getAll,
     list,
     nextDue,
     otherOwners,

@@ -100,6 +100,8 @@ export interface Shape {
     message: Message
   ) => Effect.Effect<Effect.Effect<Download, StoreError>, StoreError>
   readonly get: (id: DownloadId) => Effect.Effect<Option.Option<Download>, StoreError>
+  /** These, in any order; those that are not there are left out. */
+  readonly getAll: (ids: ReadonlyArray<DownloadId>) => Effect.Effect<ReadonlyArray<Download>, StoreError>
   /** How these stand and whose they are; those that are not there are left out. */
   readonly standings: (ids: ReadonlyArray<DownloadId>) => Effect.Effect<ReadonlyArray<Standing>, StoreError>
   readonly list: (filter: Filter) => Effect.Effect<ReadonlyArray<Download>, StoreError>
