@@ -4,7 +4,7 @@
  * Counterparts of a classic queue table: status, retry count and limit, next retry time, pid, created and updated are
  * fields here; progress percent and summary are derived from `checkpoint` and `total`.
  */
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Reason } from "./DownloadError.js"
 import type { DownloadId } from "./DownloadId.js"
@@ -154,6 +154,9 @@ export const pathOf = ({
     ? directory + name
     : directory + (windows ? "\\" : "/") + name
 }
+
+/** What most rows have, and all that are terminal; one value for all, as each would be registered with Redacted for itself. */
+export const noHeaders: Download["headers"] = Redacted.make([])
 
 /** Whole percent of what is on stable storage, rounded down; undefined where the total is unknown. */
 export const percent = (download: Download): number | undefined =>

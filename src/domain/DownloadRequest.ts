@@ -167,8 +167,22 @@ export const checkHeader = ([name, value]: Header): Either.Either<Header, Downlo
   return Either.right([name, value.trim()])
 }
 
-/** Checks and normalises a request. The error is permanent and speaks of the first thing that is wrong. */
-export const accept = (request: DownloadRequest): Either.Either<Accepted, DownloadError> => {
+/** Options with what they leave open filled in. Thousands of requests mostly have the same: those need be checked once. */
+export const acceptOptions = (
+  options: Partial<DownloadOptions> | undefined
+): Either.Either<DownloadOptions, DownloadError> =>
+  Either.mapLeft(decodeOptions({ ...defaultOptions, ...defined(options ?? {}) }), (error) =>
+    make("InvalidRequest", issuesByOption(error).map(issueText).join("; "))
+  )
+
+/**
+ * Checks and normalises a request. The error is permanent and speaks of the first thing that is wrong. `options`: what
+ * `acceptOptions` made of the request's, where that is known already.
+ */
+export const accept = (
+  request: DownloadRequest,
+  options = acceptOptions(request.options)
+): Either.Either<Accepted, DownloadError> => {
   const parsed = parseUrl(request.url)
   if (Either.isLeft(parsed)) return Either.left(parsed.left)
   const url = parsed.right
@@ -205,17 +219,14 @@ export const accept = (request: DownloadRequest): Either.Either<Accepted, Downlo
   const priority = request.priority ?? 0
   if (!Number.isSafeInteger(priority))
     return Either.left(make("InvalidRequest", "the priority must be a whole number"))
-  const options = { ...defaultOptions, ...defined(request.options ?? {}) }
-  const valid = decodeOptions(options)
-  if (Either.isLeft(valid))
-    return Either.left(make("InvalidRequest", issuesByOption(valid.left).map(issueText).join("; ")))
+  if (Either.isLeft(options)) return Either.left(options.left)
   return Either.map(acceptMeta(request.meta), (meta) => ({
     url: url.href,
     directory,
     output: request.output ?? null,
     headers,
     priority,
-    options: valid.right,
+    options: options.right,
     meta
   }))
 }

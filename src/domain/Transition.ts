@@ -6,10 +6,9 @@
  * from the same table (`accepting`), so the bulk and the single path can't drift apart.
  */
 import * as Either from "effect/Either"
-import * as Redacted from "effect/Redacted"
 import { type Checksum, same } from "./Checksum.js"
 import type { Desired, Download, Failure, Status, Strike } from "./Download.js"
-import { terminal } from "./Download.js"
+import { noHeaders, terminal } from "./Download.js"
 import { kindOf } from "./DownloadError.js"
 import type { Message, Tag } from "./Message.js"
 import { canProve } from "./Validator.js"
@@ -84,7 +83,7 @@ export const transition = (
     updatedAt: at,
     ...(status === "processing" ? {} : { pid: null, attemptStartedAt: null }),
     ...(status === "retrying" || status === "waiting" ? {} : { nextAttemptAt: null }),
-    ...(entered && terminal.has(status) ? { finishedAt: at, owner: null, headers: Redacted.make([]) } : {})
+    ...(entered && terminal.has(status) ? { finishedAt: at, owner: null, headers: noHeaders } : {})
   })
 }
 

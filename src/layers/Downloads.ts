@@ -16,7 +16,13 @@ import type { Download } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import { ofChange } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
-import { accept, type Accepted, defined, type DownloadRequest } from "../domain/DownloadRequest.js"
+import {
+  accept,
+  type Accepted,
+  acceptOptions,
+  defined,
+  type DownloadRequest
+} from "../domain/DownloadRequest.js"
 import type { GroupId } from "../domain/Group.js"
 import * as Progress from "../domain/Progress.js"
 import type { StoreError } from "../domain/StoreError.js"
@@ -104,17 +110,16 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const accepted: Array<Accepted> = []
       const directories = new Map<string | undefined, string>()
+      const known = new Map<DownloadRequest["options"], ReturnType<typeof acceptOptions>>()
       for (const request of requests) {
         const directory =
           directories.get(request.directory) ?? path.resolve(request.directory ?? options.directory)
         directories.set(request.directory, directory)
-        accepted.push(
-          yield* accept({
-            ...request,
-            directory,
-            options: { ...options.downloadDefaults, ...defined(request.options ?? {}) }
-          })
-        )
+        const wanted =
+          known.get(request.options) ??
+          acceptOptions({ ...options.downloadDefaults, ...defined(request.options ?? {}) })
+        known.set(request.options, wanted)
+        accepted.push(yield* accept({ ...request, directory }, wanted))
       }
       yield* checkDestinations(accepted)
       return accepted

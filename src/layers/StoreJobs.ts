@@ -11,7 +11,7 @@ import * as Redacted from "effect/Redacted"
 import { createHash } from "node:crypto"
 import { merge, same } from "../domain/Checksum.js"
 import type { Download, EngineId } from "../domain/Download.js"
-import { terminal } from "../domain/Download.js"
+import { noHeaders, terminal } from "../domain/Download.js"
 import { type DownloadId, fromKey, nextKey, toKey } from "../domain/DownloadId.js"
 import { type Accepted, keyOf } from "../domain/DownloadRequest.js"
 import { Abandoned, Claimed, Released, ResumeRequested } from "../domain/Message.js"
@@ -111,7 +111,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       const adopted = own && download.owner === null
       batch.put({
         ...download,
-        headers: Redacted.make(request.headers),
+        headers: headersOf(request),
         options: { ...request.options, checksum: checksum.right },
         priority: request.priority,
         meta: request.meta ?? download.meta,
@@ -212,12 +212,15 @@ const inheriting = (download: Download, failed: Download | undefined, batch: Sto
   return { ...download, checkpoint, filename, part, publishing, total, validator }
 }
 
+const headersOf = ({ headers }: Accepted): Download["headers"] =>
+  headers.length === 0 ? noHeaders : Redacted.make(headers)
+
 const initial = (id: DownloadId, request: Accepted, owner: EngineId | null, now: number): Download => ({
   id,
   url: request.url,
   directory: request.directory,
   output: request.output,
-  headers: Redacted.make(request.headers),
+  headers: headersOf(request),
   options: request.options,
   priority: request.priority,
   meta: request.meta,
