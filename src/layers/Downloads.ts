@@ -128,9 +128,9 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const enqueued: Array<Enqueued> = []
       for (let i = 0; i < accepted.length; i += bulk) {
-        const portion = yield* store(accepted.slice(i, i + bulk))
+        // whoever stops waiting for the answer does not take the request back: it is recorded, and has to be seen
+        const portion = yield* Effect.ensuring(store(accepted.slice(i, i + bulk)), supervisor.ring)
         for (const answer of portion) enqueued.push({ id: answer.download.id, ...answer })
-        yield* supervisor.ring
       }
       return enqueued
     })

@@ -104,6 +104,34 @@ describe("results", () => {
       expect((yield* downloads.list()).map(({ status }) => status)).toEqual(["completed"])
     }).pipe(Effect.provide(world))
   )
+
+  it.effect.each(["enqueue", "resume"] as const)(
+    "interrupting %s does not leave it recorded and unseen",
+    (what) =>
+      Effect.gen(function* () {
+        const program = Effect.gen(function* () {
+          const downloads = yield* Downloads
+          const request = { url: url("a") }
+          if (what === "resume") {
+            const { id } = yield* downloads.enqueue({ ...request, url: url("slow") })
+            yield* downloads.pause(id)
+          }
+          yield* Effect.sleep("1 minutes")
+          // the store has just committed, and gathers: the next job waits
+          yield* downloads.group()
+          const [row] = yield* downloads.list()
+          const asking = yield* Effect.fork(
+            row === undefined ? downloads.enqueue(request) : downloads.resume(row.id)
+          )
+          yield* Effect.sleep(50)
+          yield* Fiber.interrupt(asking)
+          yield* Effect.sleep("1 hours")
+          return (yield* downloads.list()).map(({ status }) => status)
+          // closing the layer takes time too: the store gathers once more
+        }).pipe(Effect.provide(layer({ routes: flakyRoutes, commitInterval: 200 })))
+        expect(yield* inTime(program)).toEqual(["completed"])
+      })
+  )
 })
 
 describe("meta", () => {
