@@ -120,9 +120,11 @@ describe("results", () => {
           // the store has just committed, and gathers: the next job waits
           yield* downloads.group()
           const [row] = yield* downloads.list()
-          const asking = yield* Effect.fork(
-            row === undefined ? downloads.enqueue(request) : downloads.resume(row.id)
-          )
+          const asking = yield* (
+            row === undefined
+              ? Effect.asVoid(downloads.enqueue(request))
+              : Effect.asVoid(downloads.resume(row.id))
+          ).pipe(Effect.fork)
           yield* Effect.sleep(50)
           yield* Fiber.interrupt(asking)
           yield* Effect.sleep("1 hours")
