@@ -105,6 +105,21 @@ describe("results", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("what is asked for again while it is being cancelled is a new try", () =>
+    Effect.gen(function* () {
+      const downloads = yield* Downloads
+      const request = { url: url("slow") }
+      const { id } = yield* downloads.enqueue(request)
+      yield* TestClock.adjust("1 seconds")
+      const asking = Effect.zipRight(Effect.yieldNow(), downloads.enqueue(request))
+      const [ended, again] = yield* Effect.all([downloads.cancel(id), asking], { concurrency: 2 })
+      expect(ended.status).toBe("cancelled")
+      expect(again).toMatchObject({ attached: false, download: { desired: "run" } })
+      expect(yield* inTime(downloads.await(again.id))).toMatchObject({ path: "/downloads/slow", size: 9 })
+      expect(yield* (yield* World).paths).toEqual(["/downloads/slow"])
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect.each(["enqueue", "resume"] as const)(
     "interrupting %s does not leave it recorded and unseen",
     (what) =>
