@@ -131,11 +131,19 @@ const make = Effect.gen(function* () {
     store: (portion: ReadonlyArray<Accepted>) => Effect.Effect<ReadonlyArray<Recorded>, E>
   ) =>
     Effect.gen(function* () {
+      // whoever stops waiting for the answer does not take the request back: it is recorded, and has to be seen
+      const seen = (portion: ReadonlyArray<Accepted>) => Effect.ensuring(store(portion), supervisor.ring)
       const enqueued: Array<Enqueued> = []
       for (let i = 0; i < accepted.length; i += bulk) {
-        const portion = yield* store(accepted.slice(i, i + bulk))
-        for (const answer of portion) enqueued.push({ id: answer.download.id, ...answer })
-        yield* supervisor.ring
+        for (const first of yield* seen(accepted.slice(i, i + bulk))) {
+          let answer = first
+          if (isEnding(first)) {
+            // one that is being cancelled is still there, and will not do what is asked for: once it has let go, a new one will
+            yield* supervisor.interrupt(first.download.id)
+            answer = (yield* seen([accepted[enqueued.length]!]))[0]!
+          }
+          enqueued.push({ id: answer.download.id, ...answer })
+        }
       }
       return enqueued
     })
@@ -222,6 +230,9 @@ const make = Effect.gen(function* () {
     isRunning: supervisor.isRunning
   })
 })
+
+const isEnding = ({ attached, download, refused }: Recorded): boolean =>
+  attached && refused === undefined && download.desired === "cancelled"
 
 /** Of one that was enqueued alone. */
 const orRefused = ([enqueued]: ReadonlyArray<Enqueued>): Effect.Effect<

@@ -12,19 +12,23 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import { Released } from "../domain/Message.js"
 import { StopTimeout, type StoreError } from "../domain/StoreError.js"
-import type { EngineLife } from "../services/EngineLife.js"
+import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
-import type { PartFile } from "../services/PartFile.js"
+import { PartFile } from "../services/PartFile.js"
 import { Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
 import type { Transport } from "../services/Transport.js"
+import * as Publisher from "./Publisher.js"
 import * as Run from "./Supervisor.js"
 
 type Needs = Store | PartFile | Transport | EngineLife
 
 const make = Effect.gen(function* () {
   const store = yield* Store
+  const life = yield* EngineLife
+  const { discard } = Publisher.make(yield* PartFile)
   const { autoStart, shutdownTimeout } = yield* EngineOptions
   const context = yield* Effect.context<Needs>()
   const oneAtATime = Effect.unsafeMakeSemaphore(1).withPermits(1)
@@ -43,10 +47,22 @@ const make = Effect.gen(function* () {
 
   const hasFailed = Effect.suspend(() => Deferred.isDone(shared.failure))
 
+  /** A store that has failed could not record how claims ended: nobody works on those rows, and nobody would take them up. */
+  const recover = Effect.gen(function* () {
+    const rows = yield* store.list({ status: ["processing"], limit: Number.MAX_SAFE_INTEGER })
+    const orphans = rows.filter(({ id, owner }) => owner === life.id && !shared.claims.has(id))
+    for (const orphan of orphans) {
+      // as at the end of a claim: what is cancelled loses its part first
+      if (orphan.desired === "cancelled") yield* discard(orphan)
+      yield* store.tell(orphan.id, Released())
+    }
+  })
+
   const start = Effect.gen(function* () {
     if (yield* hasFailed) {
       // who waited has been told; a new start is a new chance
       yield* halt
+      yield* recover
       shared.failure = yield* Deferred.make<never, StoreError>()
     }
     if (current === undefined) current = yield* Run.make(shared)

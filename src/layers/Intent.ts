@@ -29,9 +29,10 @@ export const make = ({ discard, enqueue, row, store, supervisor }: Dependencies)
   const current = (id: DownloadId) => Effect.zipRight(supervisor.interrupt(id), row(id))
 
   const resume = Effect.fn("Downloads.resume")(function* (id: DownloadId) {
-    yield* store.tell(id, ResumeRequested())
-    yield* store.adopt(id)
-    yield* supervisor.ring
+    yield* Effect.zipRight(store.tell(id, ResumeRequested()), store.adopt(id)).pipe(
+      // also for a caller who stops waiting: what it has asked for is done all the same
+      Effect.ensuring(supervisor.ring)
+    )
     return yield* row(id)
   })
 

@@ -48,8 +48,12 @@ export const make = ({ discard, life, pollInterval, store, supervisor }: Depende
       }
       const free = rows.filter(({ owner }) => owner === null || !alive.has(owner))
       // at once: the store commits them together
-      const adopted = yield* Effect.forEach(free, ({ id }) => store.adopt(id), { concurrency: lookSize })
-      yield* supervisor.ring
+      const adopted = yield* Effect.forEach(free, ({ id }) => store.adopt(id), {
+        concurrency: lookSize
+      }).pipe(
+        // what has become this engine's has to be seen by it, also if nobody waits any more
+        Effect.ensuring(supervisor.ring)
+      )
       return alive.size === 0 && adopted.every((mine) => mine)
     })
 

@@ -28,7 +28,7 @@ import * as Layer from "effect/Layer"
 import * as Mailbox from "effect/Mailbox"
 import * as PubSub from "effect/PubSub"
 import * as Ref from "effect/Ref"
-import type { Download } from "../domain/Download.js"
+import { type Download, terminal } from "../domain/Download.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
@@ -264,8 +264,11 @@ const believe = (before: State, batch: StoreBatch, engine: Download["owner"]): S
       download.status === "processing" && download.owner === engine
         ? HashMap.set(claimed, id, download)
         : HashMap.remove(claimed, id)
-    if (download.status === "completed" || download.status === "failed" || download.status === "cancelled") {
-      counters[download.status] += 1
+    const status = download.status
+    // one that had ended before has only given something away, as its part to a new try
+    const hadEnded = terminal.has(batch.before.get(id)?.status ?? "pending")
+    if (!hadEnded && (status === "completed" || status === "failed" || status === "cancelled")) {
+      counters[status] += 1
     }
   }
   return { claimed, counters }

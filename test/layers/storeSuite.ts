@@ -135,6 +135,18 @@ export const storeSuite = (
       }).pipe(Effect.provide(layer(me)))
     )
 
+    it.effect("a failure is counted once, also where a new try takes its part over", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const { download } = yield* one("http://h/f")
+        yield* claimOne
+        yield* Effect.flatten(store.note(download.id, identified))
+        yield* store.tell(download.id, Message.Failed({ failure, verdict: { _tag: "Final" } }))
+        expect((yield* one("http://h/f")).download.part).toEqual(part)
+        expect(yield* store.counters).toMatchObject({ enqueued: 2, failed: 1 })
+      }).pipe(Effect.provide(layer(me)))
+    )
+
     it.effect("a checksum can't be added to what is about to get its name, nor inherit such a part", () =>
       Effect.gen(function* () {
         const store = yield* Store

@@ -104,6 +104,51 @@ describe("results", () => {
       expect((yield* downloads.list()).map(({ status }) => status)).toEqual(["completed"])
     }).pipe(Effect.provide(world))
   )
+
+  it.effect("what is asked for again while it is being cancelled is a new try", () =>
+    Effect.gen(function* () {
+      const downloads = yield* Downloads
+      const request = { url: url("slow") }
+      const { id } = yield* downloads.enqueue(request)
+      yield* TestClock.adjust("1 seconds")
+      const asking = Effect.zipRight(Effect.yieldNow(), downloads.enqueue(request))
+      const [ended, again] = yield* Effect.all([downloads.cancel(id), asking], { concurrency: 2 })
+      expect(ended.status).toBe("cancelled")
+      expect(again).toMatchObject({ attached: false, download: { desired: "run" } })
+      expect(yield* inTime(downloads.await(again.id))).toMatchObject({ path: "/downloads/slow", size: 9 })
+      expect(yield* (yield* World).paths).toEqual(["/downloads/slow"])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect.each(["enqueue", "resume"] as const)(
+    "interrupting %s does not leave it recorded and unseen",
+    (what) =>
+      Effect.gen(function* () {
+        const program = Effect.gen(function* () {
+          const downloads = yield* Downloads
+          const request = { url: url("a") }
+          if (what === "resume") {
+            const { id } = yield* downloads.enqueue({ ...request, url: url("slow") })
+            yield* downloads.pause(id)
+          }
+          yield* Effect.sleep("1 minutes")
+          // the store has just committed, and gathers: the next job waits
+          yield* downloads.group()
+          const [row] = yield* downloads.list()
+          const asking = yield* (
+            row === undefined
+              ? Effect.asVoid(downloads.enqueue(request))
+              : Effect.asVoid(downloads.resume(row.id))
+          ).pipe(Effect.fork)
+          yield* Effect.sleep(50)
+          yield* Fiber.interrupt(asking)
+          yield* Effect.sleep("1 hours")
+          return (yield* downloads.list()).map(({ status }) => status)
+          // closing the layer takes time too: the store gathers once more
+        }).pipe(Effect.provide(layer({ routes: flakyRoutes, commitInterval: 200 })))
+        expect(yield* inTime(program)).toEqual(["completed"])
+      })
+  )
 })
 
 describe("meta", () => {

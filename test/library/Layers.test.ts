@@ -109,6 +109,27 @@ describe("a dispatcher of the caller's", () => {
   )
 })
 
+describe("after a failure of the database", () => {
+  it.live("a new start takes up what was being worked on", () => {
+    const agent = new MockAgent()
+    agent.disableNetConnect()
+    agent.get("http://h").intercept({ path: "/again" }).reply(200, "hello").persist()
+    const app = SqliteClient.layer({ filename: fileOf("failing.db") })
+    return Effect.gen(function* () {
+      const downloads = yield* Downloads
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TRIGGER broken BEFORE UPDATE ON sluice_downloads
+        WHEN NEW.status IN ('completed', 'retrying', 'failed') BEGIN SELECT RAISE(ABORT, 'broken'); END`
+      const asking = downloads.download({ url: "http://h/again", directory })
+      expect(yield* Effect.flip(asking)).toMatchObject({ _tag: "StoreError" })
+      yield* sql`DROP TRIGGER broken`
+      yield* downloads.start
+      yield* downloads.drained.pipe(Effect.timeout("10 seconds"))
+      expect(yield* downloads.list()).toMatchObject([{ status: "completed", filename: "again" }])
+    }).pipe(Effect.provide(layerClient({ dispatcher: agent }).pipe(Layer.provideMerge(app))))
+  })
+})
+
 describe("options", () => {
   const provider = (entries: Record<string, string>) =>
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(entries)), { pathDelim: "_" }))

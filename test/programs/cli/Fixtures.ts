@@ -137,7 +137,10 @@ export const fakeEngine = (
     request: DownloadRequest,
     index: number
   ) => Effect.Effect<Download, DownloadError | StoreError> = (request, index) =>
-    Effect.succeed(row({ id: Ids.fromKey(index + 1), url: request.url, directory: request.directory ?? "/" }))
+    Effect.succeed(
+      row({ id: Ids.fromKey(index + 1), url: request.url, directory: request.directory ?? "/" })
+    ),
+  refused: (request: DownloadRequest) => DownloadError | undefined = () => undefined
 ): Effect.Effect<FakeEngine> =>
   Effect.gen(function* () {
     const changes = yield* PubSub.unbounded<Download>()
@@ -163,7 +166,10 @@ export const fakeEngine = (
           Effect.map(record(request), (download) => {
             const attached = known.has(download.id) || download.checkpoint > 0
             known.add(download.id)
-            return { id: download.id, attached, download }
+            const error = refused(request)
+            return error === undefined
+              ? { id: download.id, attached, download }
+              : { id: download.id, attached: true, download, refused: error }
           })
         ),
       settleAll: <E>(ids: Iterable<DownloadId>, onSettled: (download: Download) => Effect.Effect<void, E>) =>

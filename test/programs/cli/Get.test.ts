@@ -1,7 +1,9 @@
 import { it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import { describe, expect } from "vitest"
 import type { Download } from "../../../src/domain/Download.js"
@@ -112,6 +114,28 @@ describe("get", () => {
         "sluice: not done: http://example.org/gone.bin\n" +
           "        the server answered 404 (not found)\n" +
           "        check the URL\n"
+      )
+    })
+  )
+
+  it.effect("what contradicts an unfinished download is named; the rest is not touched by it", () =>
+    Effect.gen(function* () {
+      const engine = yield* fakeEngine(undefined, ({ url }) =>
+        url.endsWith("c")
+          ? DownloadErrors.make("ChecksumContradiction", "it has another checksum")
+          : undefined
+      )
+      const { fiber, stderr, stdout } = yield* start(engine, {
+        urls: ["http://example.org/c", "http://example.org/file.bin"],
+        quiet: true
+      })
+      yield* engine.put(completed({ id: two }))
+      const exit = yield* Fiber.await(fiber)
+      expect(exitCode(exit, undefined)).toBe(2)
+      expect(stdout.text).toBe("/downloads/file.bin\n")
+      expect(stderr.text).toBe("")
+      expect(Option.map(Exit.causeOption(exit), Cause.pretty).pipe(Option.getOrElse(() => ""))).toContain(
+        "http://example.org/c: it has another checksum"
       )
     })
   )
