@@ -71,6 +71,7 @@ export const make = ({ database, decode, engine, group, sql }: Dependencies) => 
   /** The newest, oldest of them first. */
   const list = ({
     group,
+    here = false,
     limit = 1000,
     status
   }: Filter): Effect.Effect<ReadonlyArray<Download>, StoreError> => {
@@ -85,8 +86,15 @@ export const make = ({ database, decode, engine, group, sql }: Dependencies) => 
       parameters.push(keyOfGroup(group))
     }
     const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`
-    return Effect.map(select(`${where} ORDER BY id DESC LIMIT ?`, [...parameters, limit]), (rows) =>
-      rows.slice().reverse()
+    const newest = `${where} ORDER BY id DESC LIMIT ?`
+    parameters.push(limit)
+    if (!here) return Effect.map(select(newest, parameters), (rows) => rows.slice().reverse())
+    return select(
+      `WHERE id IN (SELECT id FROM sluice_downloads ${newest})
+         AND EXISTS (SELECT 1 FROM sluice_attempts
+                     WHERE download_id = sluice_downloads.id AND attempt = sluice_downloads.attempt AND owner = ?)
+       ORDER BY id`,
+      [...parameters, engine]
     )
   }
 

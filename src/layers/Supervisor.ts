@@ -121,7 +121,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
       claim.permitted = false
       transferring--
       return permits.release(1)
-    })
+    }).pipe(Effect.uninterruptible)
 
   const run = (download: Download, claim: Claim): Effect.Effect<void> =>
     worker

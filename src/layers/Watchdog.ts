@@ -58,7 +58,7 @@ class Watched {
   private bytes: number
   /** Why it was ended from here. */
   cause: Cause.Cause<unknown> | undefined
-  ticking: Fiber.RuntimeFiber<unknown> | undefined
+  ticking: Fiber.Fiber<unknown> | undefined
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
   constructor(
@@ -113,22 +113,16 @@ export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(func
   const bell = yield* Effect.makeLatch(false)
   let wakesAt = 0
 
+  /** In a fiber of its own, which makes itself known first: whoever ends its transfer from then on waits for it. */
   const tick = (watched: Watched) =>
-    Effect.exit(watched.options.onTick).pipe(
-      Effect.tap((exit) =>
-        Effect.sync(() => {
-          watched.ticking = undefined
-          if (Exit.isFailure(exit)) watched.end(exit.cause)
-        })
-      ),
-      Effect.forkIn(scope),
-      Effect.tap((fiber) =>
-        Effect.sync(() => {
-          // a tick may have ended at once
-          if (fiber.unsafePoll() === null) watched.ticking = fiber
-        })
-      )
-    )
+    Effect.withFiberRuntime<void>((fiber) => {
+      if (!all.has(watched)) return Effect.void
+      watched.ticking = fiber
+      return Effect.map(Effect.exit(watched.options.onTick), (exit) => {
+        watched.ticking = undefined
+        return Exit.isFailure(exit) ? watched.end(exit.cause) : undefined
+      })
+    }).pipe(Effect.forkIn(scope))
 
   yield* Effect.gen(function* () {
     for (;;) {

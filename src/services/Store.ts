@@ -41,6 +41,8 @@ export interface Filter {
   readonly limit?: number | undefined
   /** Only members of this group. */
   readonly group?: GroupId | undefined
+  /** Of those that the rest of the filter selects, the ones whose last try ended here, in this engine. @default false */
+  readonly here?: boolean | undefined
 }
 
 /** As much of a row as tells who is to do what about it. */

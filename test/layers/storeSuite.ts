@@ -262,6 +262,20 @@ export const storeSuite = (
       }).pipe(Effect.provide(layer(me)))
     )
 
+    it.effect("a list of what ended here leaves out what did not", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        yield* one("http://h/waiting")
+        const { download } = yield* one("http://h/cancelled")
+        yield* store.tell(download.id, Message.CancelRequested())
+        const mine = yield* claimOne
+        yield* store.tell(mine.id, Message.Failed({ failure, verdict: { _tag: "Final" } }))
+        const ended = { status: ["failed", "cancelled"] } as const
+        expect(yield* store.list(ended)).toHaveLength(2)
+        expect((yield* store.list({ ...ended, here: true })).map(({ id }) => id)).toEqual([mine.id])
+      }).pipe(Effect.provide(layer(me)))
+    )
+
     // a database in memory is seen by one engine only
     if (!shared) return
     it.effect("another engine's rows are not written; a dead engine's are inherited once", () =>

@@ -24,13 +24,13 @@ const lookBack = 10_000
 
 /**
  * Waits until the queue is empty. A reader of changes that fell behind has lost some; what ended meanwhile is read from
- * the database at the end, so that no failure goes unnoticed.
+ * the database at the end, so that no failure goes unnoticed; other engines' failures are theirs to tell.
  */
 const work = (session: Session.Session, begunAt: number) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
     yield* downloads.drained
-    const last = yield* downloads.list({ status: Array.from(terminal), limit: lookBack })
+    const last = yield* downloads.list({ status: Array.from(terminal), limit: lookBack, here: true })
     yield* session.observe(last.filter(({ finishedAt }) => finishedAt !== null && finishedAt >= begunAt))
   })
 
