@@ -89,7 +89,8 @@ const make = Effect.gen(function* () {
     supervisor,
     life,
     discard: publisher.discard,
-    pollInterval
+    pollInterval,
+    adopt
   })
 
   const orFailure = <A, E>(effect: Effect.Effect<A, E>) => firstToEnd(effect, supervisor.failure)

@@ -23,6 +23,8 @@ interface Dependencies {
   /** Removes the part of a download that a dead engine left cancelled. */
   readonly discard: (download: Download) => Effect.Effect<void>
   readonly pollInterval: number
+  /** Whether this engine claims what nobody owns. */
+  readonly adopt: boolean
 }
 
 /** So many settled rows may wait for the caller. */
@@ -36,7 +38,7 @@ const isSettled = (status: Status): boolean => terminal.has(status) || status ==
 export const notFound = (id: DownloadId): StoreError =>
   new StoreError({ reason: "NotFound", path: "of this engine", detail: id })
 
-export const make = ({ discard, life, pollInterval, store, supervisor }: Dependencies) => {
+export const make = ({ adopt, discard, life, pollInterval, store, supervisor }: Dependencies) => {
   /** Makes these rows this engine's where their owner is gone; false while another engine lives for any of them. */
   const inherit = (rows: ReadonlyArray<Standing>) =>
     Effect.gen(function* () {
@@ -68,6 +70,9 @@ export const make = ({ discard, life, pollInterval, store, supervisor }: Depende
       const bell = yield* Effect.makeLatch(false)
       /** Something has happened that only a look can tell. */
       let stale = true
+      /** Some of them belong to nobody: any engine may claim them. */
+      let unowned = false
+      let version = 0
       yield* store.onCommit(({ changed, fenced, removed }) => {
         for (const row of changed.values()) {
           if (!pending.has(row.id)) continue
@@ -105,20 +110,39 @@ export const make = ({ discard, life, pollInterval, store, supervisor }: Depende
             if (isSettled(row.status)) yield* settle(row)
           }
           const others = standings.filter(({ id, owner }) => pending.has(id) && owner !== life.id)
-          if (others.length > 0) foreign = !(yield* inherit(others)) || foreign
+          // what nobody owns will be claimed, by this engine or another, whose commits are told apart below
+          const theirs = adopt ? others.filter(({ owner }) => owner !== null) : others
+          unowned ||= theirs.length < others.length
+          if (theirs.length > 0) foreign = !(yield* inherit(theirs)) || foreign
         }
         return foreign
       })
 
+      /** Ends when another process has committed something since `version` was read. */
+      const committedElsewhere = Effect.repeat(Effect.delay(store.externalVersion, pollInterval), {
+        while: (current) => current === version
+      })
+
       let foreign = false
       while (pending.size > 0) {
-        if (stale || foreign) foreign = yield* look
+        if (stale || foreign) {
+          version = yield* store.externalVersion
+          unowned = false
+          foreign = yield* look
+        }
         for (const [id, row] of arrived) {
           arrived.delete(id)
           if (pending.has(id)) yield* settle(row)
         }
         if (pending.size === 0 || stale || arrived.size > 0) continue
-        yield* foreign ? firstToEnd(bell.await, Effect.sleep(pollInterval)) : bell.await
+        if (foreign) yield* firstToEnd(bell.await, Effect.sleep(pollInterval))
+        else if (unowned && !store.isAlone) {
+          const elsewhere = yield* firstToEnd(
+            Effect.as(bell.await, false),
+            Effect.as(committedElsewhere, true)
+          )
+          if (elsewhere) stale = true
+        } else yield* bell.await
         yield* bell.close
       }
     }).pipe(Effect.scoped)
