@@ -66,7 +66,7 @@ const split = (
         const value = args[index]
         if (value === undefined || isOption(value, known)) {
           return Either.left(
-            `${typed}: its value is missing${value === undefined ? "" : ` (if it is meant to be ${value.split("=")[0]}, write ${typed}=...)`}`
+            `${typed}: its value is missing${value === undefined || value === "--" ? "" : ` (if it is meant to be ${value.split("=")[0]}, write ${typed}=...)`}`
           )
         }
         options.push([name, value])
@@ -78,7 +78,7 @@ const split = (
 
 /** Whether a value is more likely an option before which the value was forgotten. */
 const isOption = (value: string, known: ReadonlyMap<string, Setting<unknown>>): boolean =>
-  value.startsWith("--") && isName(value.slice(2).split("=")[0]!, known)
+  value === "--" || (value.startsWith("--") && isName(value.slice(2).split("=")[0]!, known))
 
 const isName = (name: string, known: ReadonlyMap<string, Setting<unknown>>): boolean =>
   known.has(name) || ownNames.includes(name)
@@ -105,6 +105,8 @@ const wrong = (
     }
     if (seen.has(name) && setting?.arity !== "many") return `--${name} was given twice`
     if (value === "" && setting?.path === undefined) return `--${name}: its value is missing`
+    // @effect/cli would take it for the end of the options
+    if (value === "--") return `--${name}: "--" can't be its value; a file of that name is ./--`
     seen.add(name)
   }
   return undefined

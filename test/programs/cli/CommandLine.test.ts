@@ -107,6 +107,15 @@ describe("the arguments", () => {
   })
 })
 
+describe("the end of the options", () => {
+  it.each([
+    [["--dir", "--", "get"], "--dir: its value is missing"],
+    [["get", "--dir=--", "u"], `--dir: "--" can't be its value; a file of that name is ./--`]
+  ])("%j is no value", (args, why) => {
+    expect(CommandLine.read(args, commands)).toEqual(Either.left(why))
+  })
+})
+
 describe("what was meant", () => {
   it.each([
     ["haeder", "header"],
