@@ -66,7 +66,7 @@ const split = (
         const value = args[index]
         if (value === undefined || isOption(value, known)) {
           return Either.left(
-            `${typed}: its value is missing${value === undefined || value === "--" ? "" : ` (if it is meant to be ${value.split("=")[0]}, write ${typed}=...)`}`
+            `${typed}: its value is missing${value === undefined || value === "--" ? "" : ` (if it is meant to be ${shown(value)}, write ${typed}=...)`}`
           )
         }
         options.push([name, value])
@@ -75,6 +75,9 @@ const split = (
   }
   return Either.right({ options, rest })
 }
+
+/** A value as it may be repeated: what looks like an option with a value could hold a secret. */
+const shown = (value: string): string => (value.startsWith("-") ? value.split("=")[0]! : value)
 
 /** Whether a value is more likely an option before which the value was forgotten. */
 const isOption = (value: string, known: ReadonlyMap<string, Setting<unknown>>): boolean =>
@@ -130,12 +133,12 @@ export const read = (args: ReadonlyArray<string>, commands: Commands): Either.Ei
     if (shell !== undefined) {
       const asked = shells.find((name) => name === shell)
       return asked === undefined
-        ? Either.left(`--completions: "${shell}" is not one of ${shells.join(", ")}`)
+        ? Either.left(`--completions: "${shown(shell)}" is not one of ${shells.join(", ")}`)
         : Either.right({ ask: "completions", shell: asked })
     }
     const level = own.get("log-level")
     if (level !== undefined && !logLevels.includes(level))
-      return Either.left(`--log-level: "${level}" is not one of ${logLevels.join(", ")}`)
+      return Either.left(`--log-level: "${shown(level)}" is not one of ${logLevels.join(", ")}`)
     const why = wrong(found, commands, known)
     if (why !== undefined) return Either.left(why)
     return Either.right({

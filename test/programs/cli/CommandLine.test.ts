@@ -107,11 +107,12 @@ describe("the arguments", () => {
   })
 })
 
-describe("the end of the options", () => {
+describe("what is no value", () => {
   it.each([
     [["--dir", "--", "get"], "--dir: its value is missing"],
-    [["get", "--dir=--", "u"], `--dir: "--" can't be its value; a file of that name is ./--`]
-  ])("%j is no value", (args, why) => {
+    [["get", "--dir=--", "u"], `--dir: "--" can't be its value; a file of that name is ./--`],
+    [["--completions", "--beerer=secret"], `--completions: "--beerer" is not one of bash, zsh, fish`]
+  ])("%j: %s", (args, why) => {
     expect(CommandLine.read(args, commands)).toEqual(Either.left(why))
   })
 })
