@@ -5,14 +5,12 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as TestClock from "effect/TestClock"
 import { createHash } from "node:crypto"
 import type { Algorithm, Checksum } from "../../src/domain/Checksum.js"
-import type { Download } from "../../src/domain/Download.js"
 import { defaultOptions, type DownloadRequest } from "../../src/domain/DownloadRequest.js"
 import { Downloads } from "../../src/services/Downloads.js"
 import { Store } from "../../src/services/Store.js"
-import { bytes, reset, type Script, world } from "./fakes.js"
+import { bytes, reaches, reset, type Script, settle, world } from "./fakes.js"
 
 const ok = { "content-length": "10", etag: '"v1"' }
 const part = "/d/f.bin.sluice-part"
@@ -29,29 +27,7 @@ const enqueue = (options: DownloadRequest["options"] = {}, more: Partial<Downloa
     downloads.enqueue({ url: "http://h/f.bin", directory: "/d", options, ...more })
   )
 
-const settle = (download: Pick<Download, "id">) =>
-  Effect.gen(function* () {
-    const downloads = yield* Downloads
-    const fiber = yield* Effect.fork(downloads.settled(download.id))
-    yield* TestClock.adjust("1 day")
-    return yield* Fiber.join(fiber)
-  })
-
 const run = (options: DownloadRequest["options"] = {}) => Effect.flatMap(enqueue(options), settle)
-
-const reaches = (download: Pick<Download, "id">, status: Download["status"]) =>
-  Effect.gen(function* () {
-    const downloads = yield* Downloads
-    const store = yield* Store
-    const bell = yield* Effect.makeLatch(false)
-    yield* store.onCommit(() => void bell.unsafeOpen())
-    for (;;) {
-      const [row] = (yield* downloads.list()).filter(({ id }) => id === download.id)
-      if (row!.status === status) return row!
-      yield* bell.await
-      yield* bell.close
-    }
-  }).pipe(Effect.scoped)
 
 /** A read that begins says so, and waits. */
 const reading = (beforeReads: (effect: Effect.Effect<void>) => unknown) =>

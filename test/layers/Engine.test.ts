@@ -10,11 +10,9 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import type { Download } from "../../src/domain/Download.js"
 import type { DownloadRequest } from "../../src/domain/DownloadRequest.js"
 import { Downloads } from "../../src/services/Downloads.js"
-import { Store } from "../../src/services/Store.js"
-import { bytes, reset, type Script, world } from "./fakes.js"
+import { bytes, reaches, reset, type Script, settle, world } from "./fakes.js"
 
 const ok = { "content-length": "10", etag: '"v1"' }
 
@@ -23,31 +21,7 @@ const enqueue = (more: Partial<DownloadRequest> = {}) =>
     downloads.enqueue({ url: "http://h/f.bin", directory: "/d", ...more })
   )
 
-/** Lets time pass until the download has settled. */
-const settle = (download: Pick<Download, "id">) =>
-  Effect.gen(function* () {
-    const downloads = yield* Downloads
-    const fiber = yield* Effect.fork(downloads.settled(download.id))
-    yield* TestClock.adjust("1 day")
-    return yield* Fiber.join(fiber)
-  })
-
 const run = (more: Partial<DownloadRequest> = {}) => Effect.flatMap(enqueue(more), settle)
-
-/** Waits for a row of this status to be committed. */
-const reaches = (download: Pick<Download, "id">, status: Download["status"]) =>
-  Effect.gen(function* () {
-    const downloads = yield* Downloads
-    const store = yield* Store
-    const bell = yield* Effect.makeLatch(false)
-    yield* store.onCommit(() => void bell.unsafeOpen())
-    for (;;) {
-      const [row] = (yield* downloads.list()).filter(({ id }) => id === download.id)
-      if (row!.status === status) return row!
-      yield* bell.await
-      yield* bell.close
-    }
-  }).pipe(Effect.scoped)
 
 describe("engine", () => {
   it.effect("fetches, publishes under the URL's name, and leaves no part", () => {

@@ -3,16 +3,20 @@
  * under the engine as it is shipped.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { EngineId } from "../../src/domain/Download.js"
+import * as TestClock from "effect/TestClock"
+import { type Download, EngineId } from "../../src/domain/Download.js"
 import { make as makeError } from "../../src/domain/DownloadError.js"
 import * as Database from "../../src/layers/Database.js"
 import * as Engine from "../../src/layers/Engine.js"
 import * as MemoryDisk from "../../src/layers/MemoryDisk.js"
 import * as ScriptedWire from "../../src/layers/ScriptedWire.js"
+import { Downloads } from "../../src/services/Downloads.js"
 import { EngineLife } from "../../src/services/EngineLife.js"
 import * as EngineOptions from "../../src/services/EngineOptions.js"
 import { PartFile } from "../../src/services/PartFile.js"
+import { Store } from "../../src/services/Store.js"
 import { Wire } from "../../src/services/Wire.js"
 
 export type { Script, Step } from "../../src/layers/ScriptedWire.js"
@@ -40,3 +44,27 @@ export const world = (
 export const reset = makeError("ConnectionReset", "reset by the script")
 
 export const bytes = (length: number, fill = 7): Uint8Array => new Uint8Array(length).fill(fill)
+
+/** Lets time pass until the download has settled. */
+export const settle = (download: Pick<Download, "id">) =>
+  Effect.gen(function* () {
+    const downloads = yield* Downloads
+    const fiber = yield* Effect.fork(downloads.settled(download.id))
+    yield* TestClock.adjust("1 day")
+    return yield* Fiber.join(fiber)
+  })
+
+/** Waits for a row of this status to be committed. */
+export const reaches = (download: Pick<Download, "id">, status: Download["status"]) =>
+  Effect.gen(function* () {
+    const downloads = yield* Downloads
+    const store = yield* Store
+    const bell = yield* Effect.makeLatch(false)
+    yield* store.onCommit(() => void bell.unsafeOpen())
+    for (;;) {
+      const [row] = (yield* downloads.list()).filter(({ id }) => id === download.id)
+      if (row!.status === status) return row!
+      yield* bell.await
+      yield* bell.close
+    }
+  }).pipe(Effect.scoped)
