@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { Dispatcher } from "undici"
 import { defined } from "../domain/DownloadRequest.js"
+import * as Milliseconds from "../domain/Milliseconds.js"
 import type { StoreError } from "../domain/StoreError.js"
 import * as Database from "../layers/Database.js"
 import * as Engine from "../layers/Engine.js"
@@ -24,7 +25,6 @@ import * as UndiciWire from "../layers/UndiciWire.js"
 import { Downloads } from "../services/Downloads.js"
 import * as EngineOptions from "../services/EngineOptions.js"
 import type { Store } from "../services/Store.js"
-import { duration } from "./cli/Args.js"
 
 /** Options of an engine, whatever its database. See EngineOptionsShape for each, its trade-off and its default. */
 export interface Options extends Partial<EngineOptions.EngineOptionsShape> {
@@ -135,7 +135,7 @@ export interface ConfigOptions extends Omit<FileOptions, "retryPolicy" | "dispat
 
 const millis = (name: string): Config.Config<number> =>
   Config.mapOrFail(Config.string(name), (text) =>
-    Either.mapLeft(duration(text), (message) => ConfigError.InvalidData([], message))
+    Either.mapLeft(Milliseconds.parse(text), (message) => ConfigError.InvalidData([], message))
   )
 
 /** What may be undefined may be missing instead, but not be there as undefined. */
@@ -143,6 +143,7 @@ type Present<A> = { readonly [K in keyof A as undefined extends A[K] ? never : K
   readonly [K in keyof A as undefined extends A[K] ? K : never]?: Exclude<A[K], undefined>
 }
 
+// `defined` drops exactly what Present makes optional, which its own type does not tell
 const present = <A extends object>(values: A): Present<A> => defined(values) as unknown as Present<A>
 
 const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>

@@ -7,26 +7,13 @@ import * as Encoding from "effect/Encoding"
 import * as Schema from "effect/Schema"
 import * as Checksum from "../../domain/Checksum.js"
 import * as DownloadRequest from "../../domain/DownloadRequest.js"
+import * as Milliseconds from "../../domain/Milliseconds.js"
 
 /** A parser of one argument. The left is a sentence without a full stop. */
 export type Parser<A> = (text: string) => Either.Either<A, string>
 
-const unitMillis: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
-/** Timers can't count further (2^31 ms); nobody means to. */
-const maxMillis = 24 * 86_400_000
-
-/** `200ms`, `30s`, `1.5m`, `2h`, `1d`; a plain number is seconds. In milliseconds, at most 24 days. */
-export const duration: Parser<number> = (text) => {
-  const match = /^(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|h|d)?$/i.exec(text.trim())
-  if (match === null) {
-    return Either.left(
-      `"${text}" is not a duration; write one like 200ms, 30s, 5m or 2h (a plain number is seconds)`
-    )
-  }
-  const millis = Math.round(Number(match[1]) * unitMillis[(match[2] ?? "s").toLowerCase()]!)
-  return millis <= maxMillis ? Either.right(millis) : Either.left(`"${text}" is too long; the longest is 24d`)
-}
+/** @see {@link Milliseconds.parse} */
+export const duration: Parser<number> = Milliseconds.parse
 
 /** A duration that is not zero. */
 export const positiveDuration: Parser<number> = (text) =>
