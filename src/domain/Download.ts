@@ -84,6 +84,8 @@ export interface Download {
   readonly options: DownloadOptions
   /** Higher goes first. */
   readonly priority: number
+  /** Names it is found and commanded by, together with others. */
+  readonly tags: ReadonlyArray<string>
   /** What the caller gave with the request: any JSON, opaque to sluice; null where nothing was given. */
   readonly meta: unknown
 

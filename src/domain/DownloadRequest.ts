@@ -69,6 +69,16 @@ export interface DownloadRequest {
   readonly headers?: ReadonlyArray<Header> | undefined
   /** Higher goes first. @default 0 */
   readonly priority?: number | undefined
+  /**
+   * Names under which it is found and commanded together with others, 16 at most, of 1 to 64 characters each. Enqueueing the
+   * same again adds tags and takes none away. @default none
+   */
+  readonly tags?: ReadonlyArray<string> | undefined
+  /**
+   * Your own name for this request, 1 to 200 characters: while one with the same key is unfinished, it is the same download,
+   * and a request for another URL or destination under it is refused. @default the URL, directory and name together
+   */
+  readonly key?: string | undefined
   /** How to go about it. @default the engine's `downloadDefaults`, then those of DownloadOptions */
   readonly options?: Partial<DownloadOptions> | undefined
   /**

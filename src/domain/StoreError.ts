@@ -22,6 +22,8 @@ export const StoreErrorReason = Schema.Literal(
   /** The row's status does not allow the message. */
   "Refused",
   "NotFound",
+  /** The engine that owns the download has not done in time what it was asked to. */
+  "Unanswered",
   /** The engine has been stopped. */
   "Stopped"
 )
@@ -51,6 +53,10 @@ const text: Record<StoreErrorReason, readonly [what: string, advice: string]> = 
   Fenced: ["no longer counts this engine as the owner of the download", "another engine has taken it over"],
   Refused: ["refused the change", "the download's status does not allow it"],
   NotFound: ["has no such download", "list what there is with sluice ls"],
+  Unanswered: [
+    "has recorded the wish, but the engine that owns the download has not followed it yet",
+    "it will as soon as it can; look at it with sluice show"
+  ],
   Stopped: ["has been closed", "start the engine again"]
 }
 

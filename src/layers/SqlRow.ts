@@ -216,6 +216,7 @@ const toDownload = (row: Row, options: DownloadOptions): Download => ({
   headers: row.headers === null ? noHeaders : Redacted.make(row.headers),
   options,
   priority: row.priority,
+  tags: [],
   meta: row.meta,
   status: row.status,
   desired: row.desired,

@@ -223,6 +223,7 @@ const initial = (id: DownloadId, request: Accepted, owner: EngineId | null, now:
   headers: headersOf(request),
   options: request.options,
   priority: request.priority,
+  tags: [],
   meta: request.meta,
   status: "pending",
   desired: "run",

@@ -6,6 +6,7 @@ import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Stream from "effect/Stream"
+import type { Attempt } from "../domain/Attempt.js"
 import type { Completed } from "../domain/Completion.js"
 import type { Download, Status } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
@@ -14,6 +15,8 @@ import type { DownloadId } from "../domain/DownloadId.js"
 import type { DownloadRequest, Header } from "../domain/DownloadRequest.js"
 import type { GroupId, GroupProgress, GroupSealed } from "../domain/Group.js"
 import type { Progress } from "../domain/Progress.js"
+import type { Affected, Selection } from "../domain/Selection.js"
+import type { Stats } from "../domain/Stats.js"
 import type { StopTimeout, StoreError } from "../domain/StoreError.js"
 import type { Filter } from "./Store.js"
 import type { Active } from "./Supervisor.js"
@@ -120,7 +123,17 @@ export interface Shape {
   readonly status: (id: DownloadId) => Effect.Effect<Status, StoreError>
   /** The newest, oldest of them first. */
   readonly list: (filter?: Filter) => Effect.Effect<ReadonlyArray<Download>, StoreError>
-  /** Stops working on it and keeps its part file; when this returns, nothing of it runs any more. */
+  /** Up to `limit` ids that begin with these characters (at least one), oldest first: what a person types instead of all 11. */
+  readonly find: (prefix: string, limit: number) => Effect.Effect<ReadonlyArray<DownloadId>, StoreError>
+  /** Its tries, oldest first, the one that goes on included; fails with `NotFound` if there is no such download. */
+  readonly attempts: (id: DownloadId) => Effect.Effect<ReadonlyArray<Attempt>, StoreError>
+  /** Counts everything there is: takes longer the more there is (a million rows: under a second). */
+  readonly stats: Effect.Effect<Stats, StoreError>
+  /**
+   * Stops working on it and keeps its part file; when this returns, nothing of it runs any more. One that another live engine
+   * owns is asked for, and this returns when that has let go; after `shutdownTimeout` it fails with `Unanswered`, and what was
+   * asked for stays on record.
+   */
   readonly pause: (id: DownloadId) => Effect.Effect<Download, StoreError>
   /** Goes on after a pause; ends a backoff or a wait early. */
   readonly resume: (id: DownloadId) => Effect.Effect<Download, StoreError>
@@ -140,6 +153,21 @@ export interface Shape {
    * part of a failed one goes.
    */
   readonly remove: (id: DownloadId) => Effect.Effect<void, StoreError>
+  /**
+   * Pauses every unfinished download of a selection, in portions, so that a million are no long transaction. When it returns,
+   * nothing of those runs any more that are this engine's; those of other live engines have been asked for.
+   */
+  readonly pauseAll: (selection: Selection) => Effect.Effect<Affected, StoreError>
+  /** Goes on with every paused, retrying or waiting download of a selection. */
+  readonly resumeAll: (selection: Selection) => Effect.Effect<Affected, StoreError>
+  /** Cancels every unfinished download of a selection and removes their parts. */
+  readonly cancelAll: (selection: Selection) => Effect.Effect<Affected, StoreError>
+  /** One more try for every failed or cancelled download of a selection: new downloads, as with `retry`. */
+  readonly retryAll: (selection: Selection) => Effect.Effect<Affected, StoreError>
+  /** Forgets every terminal download of a selection (unfinished ones are left alone), and the parts of failed ones. */
+  readonly removeAll: (selection: Selection) => Effect.Effect<Affected, StoreError>
+  /** Changes the priority of every unfinished download of a selection, whoever owns it: higher goes first. */
+  readonly move: (selection: Selection, priority: number) => Effect.Effect<Affected, StoreError>
   /** The group of this name, made if there is none; without a name, always a new one. */
   readonly group: (name?: string) => Effect.Effect<Group, StoreError>
   /** Waits until nothing is left that this engine would work on (what is paused does not count). */

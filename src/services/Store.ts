@@ -17,6 +17,7 @@ import type { DownloadId } from "../domain/DownloadId.js"
 import type { Accepted } from "../domain/DownloadRequest.js"
 import type { Group, GroupId, GroupSealed } from "../domain/Group.js"
 import type { Message } from "../domain/Message.js"
+import type { Selection } from "../domain/Selection.js"
 import type { StoreError } from "../domain/StoreError.js"
 
 /** What became of a request. `attached`: the same request was unfinished already, and this is that download. */
@@ -34,13 +35,11 @@ export interface StoreChange {
 }
 
 /** Which downloads to list; newest last. */
-export interface Filter {
-  /** Only those that stand so. @default all */
-  readonly status?: ReadonlyArray<Status> | undefined
+export interface Filter extends Selection {
   /** @default 1000 */
   readonly limit?: number | undefined
-  /** Only members of this group. */
-  readonly group?: GroupId | undefined
+  /** Only those enqueued before this one: the page before it. */
+  readonly before?: DownloadId | undefined
   /** Of those that the rest of the filter selects, the ones whose last try ended here, in this engine. @default false */
   readonly here?: boolean | undefined
 }

@@ -1,0 +1,34 @@
+/**
+ * The queue in numbers, whoever works on it.
+ */
+import type { EngineId, Status } from "./Download.js"
+
+/** A host that is left alone for a while. */
+export interface CoolingHost {
+  /** Scheme, host and port. */
+  readonly origin: string
+  /** When it may be asked again, in milliseconds since the epoch. */
+  readonly until: number
+  /** What it said, in a sentence. */
+  readonly why: string
+}
+
+/** An engine that is listed in the database. */
+export interface ListedEngine {
+  readonly id: EngineId
+  readonly pid: number | null
+  /** In milliseconds since the epoch. */
+  readonly startedAt: number
+  /** Whether its life lock is held; what a dead one owned goes to the next engine. */
+  readonly alive: boolean
+}
+
+/** @see {@link Downloads.stats} */
+export interface Stats {
+  /** Downloads by status; every status is there. */
+  readonly downloads: Readonly<Record<Status, number>>
+  /** Bytes of completed downloads that are still listed. */
+  readonly bytes: number
+  readonly cooling: ReadonlyArray<CoolingHost>
+  readonly engines: ReadonlyArray<ListedEngine>
+}
