@@ -23,6 +23,7 @@ export const download = (changes: Partial<Download> = {}): Download => ({
   headers: Redacted.make([["Authorization", secret]]),
   options: defaultOptions,
   priority: 0,
+  tags: [],
   meta: null,
   status: "pending",
   desired: "run",

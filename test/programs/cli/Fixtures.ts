@@ -37,6 +37,7 @@ export const row = (more: Partial<Download> = {}): Download => ({
   headers: Redacted.make([["Authorization", secret]]),
   options: defaultOptions,
   priority: 0,
+  tags: [],
   meta: null,
   status: "pending",
   desired: "run",
