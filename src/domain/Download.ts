@@ -84,6 +84,8 @@ export interface Download {
   readonly options: DownloadOptions
   /** Higher goes first. */
   readonly priority: number
+  /** The caller's own name for the request; null where none was given. */
+  readonly key: string | null
   /** Names it is found and commanded by, together with others. */
   readonly tags: ReadonlyArray<string>
   /** What the caller gave with the request: any JSON, opaque to sluice; null where nothing was given. */
@@ -129,6 +131,8 @@ export interface Download {
   readonly waitingSince: number | null
   /** Why the last try failed; null after a success. */
   readonly failure: Failure | null
+  /** The download that is one more try of this one's request, once there is one. */
+  readonly retriedAs: DownloadId | null
   /** The child process that does the work, where there is one. */
   readonly pid: number | null
 

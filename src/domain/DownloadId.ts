@@ -36,12 +36,27 @@ export const toKey = (id: DownloadId): number => {
   return key
 }
 
+const tolerant = (text: string): string =>
+  text.trim().toLowerCase().replaceAll("o", "0").replaceAll(/[il]/g, "1")
+
 /** Reads an id as a person may type it: any case, and o, i, l for 0, 1, 1. */
 export const parse = (text: string): Option.Option<DownloadId> => {
-  const clean = text.trim().toLowerCase().replaceAll("o", "0").replaceAll(/[il]/g, "1")
+  const clean = tolerant(text)
   return Schema.is(DownloadId)(clean) && toKey(clean) <= Number.MAX_SAFE_INTEGER
     ? Option.some(clean)
     : Option.none()
+}
+
+/**
+ * Which keys have an id that begins so, as a person may type it: those that leave `rest` when divided by `modulus`. Undefined if
+ * no id does.
+ */
+export const keysOf = (prefix: string): { readonly modulus: number; readonly rest: number } | undefined => {
+  const clean = tolerant(prefix)
+  if (clean.length === 0 || clean.length > length || !/^[0-9a-hjkmnp-tv-z]+$/.test(clean)) return undefined
+  // the 11th digit counts 2^50 to 2^53, beyond which no key is
+  const rest = toKey(clean.padEnd(length, "0") as DownloadId)
+  return rest > Number.MAX_SAFE_INTEGER ? undefined : { modulus: Math.min(32 ** clean.length, 2 ** 53), rest }
 }
 
 /** Milliseconds since the epoch that keys count from: 2020-01-01. 41 bits of them last until 2089. */

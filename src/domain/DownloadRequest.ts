@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import { Checksum } from "./Checksum.js"
 import type { DownloadError } from "./DownloadError.js"
 import { make } from "./DownloadError.js"
+import type { DownloadId } from "./DownloadId.js"
 import * as FileName from "./FileName.js"
 import { printable, redactUrl } from "./Redaction.js"
 
@@ -16,31 +17,8 @@ import { printable, redactUrl } from "./Redaction.js"
 export const ConflictPolicy = Schema.Literal("rename", "overwrite", "skip", "fail")
 export type ConflictPolicy = typeof ConflictPolicy.Type
 
-/** How to go about a download; stored with its row, as JSON, hence finite. All times in milliseconds. */
-export const DownloadOptions = Schema.Struct({
-  /** Tries in a row without resumable progress before the download fails. @default 3 */
-  maxRetries: Schema.NonNegativeInt,
-  /** Base of the exponential backoff. @default 2000 */
-  retryDelay: Schema.NonNegative.pipe(Schema.finite()),
-  /** For connecting and for the response head, each. @default 30000 */
-  timeout: Schema.Positive.pipe(Schema.finite()),
-  /** Without a body byte for so long, the connection is given up. @default 30000 */
-  stallTimeout: Schema.Positive.pipe(Schema.finite()),
-  /** Waiting (host cooling down, disk full) without progress ends after this. @default 24 h; `get` uses 10 min */
-  giveUp: Schema.NonNegative.pipe(Schema.finite()),
-  /** @default "rename" */
-  onConflict: ConflictPolicy,
-  /**
-   * What the whole file must have before it gets its final name. A mismatch is retried from 0, `maxRetries` times.
-   * @default null, nothing is compared
-   */
-  checksum: Schema.optionalWith(Schema.NullOr(Checksum), { default: () => null }),
-  /** Bytes that the file may have at most; more ends the download for good. @default null, no limit */
-  maxSize: Schema.optionalWith(Schema.NullOr(Schema.NonNegativeInt), { default: () => null })
-})
-export type DownloadOptions = typeof DownloadOptions.Type
-
-export const defaultOptions: DownloadOptions = {
+/** What each option is where nobody says otherwise. Rows keep only what differs: a default that changes, changes for them too. */
+export const defaultOptions = {
   maxRetries: 3,
   retryDelay: 2000,
   timeout: 30_000,
@@ -49,7 +27,34 @@ export const defaultOptions: DownloadOptions = {
   onConflict: "rename",
   checksum: null,
   maxSize: null
-}
+} as const
+
+const option = <A, I, Name extends keyof typeof defaultOptions>(name: Name, schema: Schema.Schema<A, I>) =>
+  Schema.optionalWith(schema, { default: () => defaultOptions[name] as unknown as A })
+
+/** How to go about a download; stored with its row, as JSON, hence finite. All times in milliseconds. */
+export const DownloadOptions = Schema.Struct({
+  /** Tries in a row without resumable progress before the download fails. @default 3 */
+  maxRetries: option("maxRetries", Schema.NonNegativeInt),
+  /** Base of the exponential backoff. @default 2000 */
+  retryDelay: option("retryDelay", Schema.NonNegative.pipe(Schema.finite())),
+  /** For connecting and for the response head, each. @default 30000 */
+  timeout: option("timeout", Schema.Positive.pipe(Schema.finite())),
+  /** Without a body byte for so long, the connection is given up. @default 30000 */
+  stallTimeout: option("stallTimeout", Schema.Positive.pipe(Schema.finite())),
+  /** Waiting (host cooling down, disk full) without progress ends after this. @default 24 h; `get` uses 10 min */
+  giveUp: option("giveUp", Schema.NonNegative.pipe(Schema.finite())),
+  /** @default "rename" */
+  onConflict: option("onConflict", ConflictPolicy),
+  /**
+   * What the whole file must have before it gets its final name. A mismatch is retried from 0, `maxRetries` times.
+   * @default null, nothing is compared
+   */
+  checksum: option("checksum", Schema.NullOr(Checksum)),
+  /** Bytes that the file may have at most; more ends the download for good. @default null, no limit */
+  maxSize: option("maxSize", Schema.NullOr(Schema.NonNegativeInt))
+})
+export type DownloadOptions = typeof DownloadOptions.Type
 
 /** A header field of a request. */
 export type Header = readonly [name: string, value: string]
@@ -96,8 +101,13 @@ export interface Accepted {
   readonly headers: ReadonlyArray<Header>
   readonly priority: number
   readonly options: DownloadOptions
+  readonly tags: ReadonlyArray<string>
+  /** Null for none. */
+  readonly key: string | null
   /** As JSON gives it back; null for none. */
   readonly meta: unknown
+  /** The terminal download that this is one more try of. */
+  readonly retries?: DownloadId | undefined
 }
 
 const decodeOptions = Schema.decodeEither(DownloadOptions)
@@ -124,6 +134,20 @@ const owned = new Set([
 ])
 /** As paths are written on POSIX and on Windows. */
 const absolute = /^(\/|[a-z]:[\\/]|\\\\)/i
+
+/** Tags of one download. */
+const maxTags = 16
+
+/** What people type again, in a shell and in JSON: nothing that can't be seen. */
+const isLabel = (text: string, length: number): boolean =>
+  // eslint-disable-next-line no-control-regex
+  text.length > 0 &&
+  text.length <= length &&
+  text.trim() === text &&
+  !/[\u0000-\u001f\u007f-\u009f]/.test(text)
+
+const labelRule = (length: number): string =>
+  `1 to ${length} characters, no control characters, no blanks at its ends`
 
 /** The largest `meta`, in bytes of UTF-8. */
 export const maxMeta = 64 * 1024
@@ -181,7 +205,7 @@ export const checkHeader = ([name, value]: Header): Either.Either<Header, Downlo
 export const acceptOptions = (
   options: Partial<DownloadOptions> | undefined
 ): Either.Either<DownloadOptions, DownloadError> =>
-  Either.mapLeft(decodeOptions({ ...defaultOptions, ...defined(options ?? {}) }), (error) =>
+  Either.mapLeft(decodeOptions(defined(options ?? {})), (error) =>
     make("InvalidRequest", issuesByOption(error).map(issueText).join("; "))
   )
 
@@ -229,6 +253,19 @@ export const accept = (
   const priority = request.priority ?? 0
   if (!Number.isSafeInteger(priority))
     return Either.left(make("InvalidRequest", "the priority must be a whole number"))
+  const tags = [...new Set(request.tags ?? [])]
+  if (tags.length > maxTags)
+    return Either.left(
+      make("InvalidRequest", `a download can have ${maxTags} tags at most, not ${tags.length}`)
+    )
+  const badTag = tags.find((tag) => !isLabel(tag, 64))
+  if (badTag !== undefined)
+    return Either.left(
+      make("InvalidRequest", `the tag "${printable(badTag)}" can't be used: ${labelRule(64)}`)
+    )
+  const { key = null } = request
+  if (key !== null && !isLabel(key, 200))
+    return Either.left(make("InvalidRequest", `the key "${printable(key)}" can't be used: ${labelRule(200)}`))
   if (Either.isLeft(options)) return Either.left(options.left)
   return Either.map(acceptMeta(request.meta), (meta) => ({
     url: url.href,
@@ -237,14 +274,18 @@ export const accept = (
     headers,
     priority,
     options: options.right,
+    tags,
+    key,
     meta
   }))
 }
 
-/** What makes two requests the same while the first is unfinished (PROMISES Q4): sources and destination. */
-export const keyOf = (accepted: Pick<Accepted, "url" | "directory" | "output">): string =>
+/** What makes two requests the same while the first is unfinished (PROMISES Q4): the caller's key, else sources and destination. */
+export const keyOf = (accepted: Pick<Accepted, "url" | "directory" | "output" | "key">): string =>
   // JSON, because names may hold any separator
-  JSON.stringify([accepted.url, accepted.directory, accepted.output])
+  accepted.key === null
+    ? JSON.stringify([accepted.url, accepted.directory, accepted.output])
+    : JSON.stringify([accepted.key])
 
 /** The first issue of each option: of a union, the rest only say that it isn't null either. */
 const issuesByOption = (error: ParseResult.ParseError): ReadonlyArray<ParseResult.ArrayFormatterIssue> => {

@@ -39,6 +39,10 @@ export type Message = Data.TaggedEnum<{
   Released: {}
   /** The owner died (its lock is free) and an heir found the row. */
   Abandoned: {}
+  /** The time of a retry or the end of a wait has come: it stands in line again. */
+  Due: {}
+  /** The part of a cancelled download is gone. */
+  Discarded: {}
   /** The bytes held are given up: their file is about to be cut or removed. */
   Renounced: {}
   PauseRequested: {}
@@ -52,6 +56,8 @@ export const {
   CancelRequested,
   Checkpointed,
   Claimed,
+  Discarded,
+  Due,
   Failed,
   Identified,
   PauseRequested,

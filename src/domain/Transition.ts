@@ -17,7 +17,8 @@ type Row = Partial<Record<Status, readonly [Status, ...ReadonlyArray<Status>]>>
 
 /** message -> status -> the statuses that may follow. */
 export const table: Record<Tag, Row> = {
-  Claimed: { pending: ["processing"], retrying: ["processing"], waiting: ["processing"] },
+  Due: { retrying: ["pending"], waiting: ["pending"] },
+  Claimed: { pending: ["processing"] },
   Identified: { processing: ["processing"] },
   Checkpointed: { processing: ["processing"] },
   Publishing: { processing: ["processing"] },
@@ -25,6 +26,7 @@ export const table: Record<Tag, Row> = {
   Failed: { processing: ["retrying", "waiting", "failed", "paused", "cancelled"] },
   Released: { processing: ["pending", "paused", "cancelled"] },
   Abandoned: { processing: ["pending", "failed", "paused", "cancelled"] },
+  Discarded: { cancelled: ["cancelled"] },
   Renounced: { paused: ["paused"], processing: ["processing"] },
   PauseRequested: {
     pending: ["paused"],
@@ -51,9 +53,6 @@ export const table: Record<Tag, Row> = {
 
 /** The statuses in which a message is accepted. */
 export const accepting = (tag: Tag): ReadonlyArray<Status> => Object.keys(table[tag]) as Array<Status>
-
-/** Statuses an engine may take a download up from, once its time has come. */
-export const claimable: ReadonlyArray<Status> = accepting("Claimed")
 
 /** So many engine deaths in a row without progress, and a download is failed rather than tried once more. */
 export const maxCrashes = 10
@@ -99,6 +98,10 @@ const apply = (download: Download, message: Message, at: number): Download => {
         attemptStartedAt: at,
         attemptFrom: download.checkpoint
       }
+    case "Due":
+      return { ...download, status: "pending" }
+    case "Discarded":
+      return { ...download, part: null }
     case "Identified":
       return {
         ...download,

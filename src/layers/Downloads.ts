@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as path from "node:path"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import type { Attempt } from "../domain/Attempt.js"
 import { type Completed, completionOf } from "../domain/Completion.js"
 import type { Download } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
@@ -32,14 +33,13 @@ import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
 import { type Enqueued as Recorded, Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
+import * as Discarding from "./Discarding.js"
 import * as Groups from "./Groups.js"
+import * as Inheritance from "./Inheritance.js"
 import * as Intent from "./Intent.js"
-import * as Publisher from "./Publisher.js"
 import { firstToEnd } from "./Race.js"
+import * as Requests from "./Requests.js"
 import * as Settling from "./Settling.js"
-
-/** Requests recorded by one transaction, so that none takes long. */
-const bulk = 500
 
 const make = Effect.gen(function* () {
   const store = yield* Store
@@ -48,32 +48,8 @@ const make = Effect.gen(function* () {
   const disk = yield* PartFile
   const options = yield* EngineOptions
   const { adopt, pollInterval } = options
-  const publisher = Publisher.make(disk)
-
-  /** The directory is there and can be written to, and the name asked for is no directory. */
-  const checkDestination = ({ directory, output }: Accepted) =>
-    Effect.gen(function* () {
-      yield* disk.ensureDirectory(directory)
-      if (output === null) return
-      const taken = yield* disk.facts(path.join(directory, output))
-      if (Option.exists(taken, (facts) => facts.kind === "directory")) {
-        return yield* DownloadError.make(
-          "DestinationUnusable",
-          `${path.join(directory, output)} is a directory`
-        )
-      }
-    }).pipe(Effect.catchTag("FileError", (error) => Effect.fail(DownloadError.fromFile(error))))
-
-  /** Each directory once, however many files go there. */
-  const checkDestinations = (accepted: ReadonlyArray<Accepted>) =>
-    Effect.gen(function* () {
-      const seen = new Set<string>()
-      for (const one of accepted) {
-        if (one.output === null && seen.has(one.directory)) continue
-        seen.add(one.directory)
-        yield* checkDestination(one)
-      }
-    })
+  const discarding = Discarding.make(disk, store)
+  const inheritance = Inheritance.make({ store, life, discarding })
 
   const row = (id: DownloadId) =>
     Effect.flatMap(
@@ -88,7 +64,7 @@ const make = Effect.gen(function* () {
     store,
     supervisor,
     life,
-    discard: publisher.discard,
+    inheritance,
     pollInterval,
     adopt
   })
@@ -106,63 +82,21 @@ const make = Effect.gen(function* () {
 
   const awaitOne = (id: DownloadId) => Effect.flatMap(settled(id), completionOf)
 
-  /** Checks all of them, in the engine's terms. */
-  const acceptAll = (requests: Iterable<DownloadRequest>) =>
-    Effect.gen(function* () {
-      const accepted: Array<Accepted> = []
-      const directories = new Map<string | undefined, string>()
-      const known = new Map<DownloadRequest["options"], ReturnType<typeof acceptOptions>>()
-      for (const request of requests) {
-        const directory =
-          directories.get(request.directory) ?? path.resolve(request.directory ?? options.directory)
-        directories.set(request.directory, directory)
-        const wanted =
-          known.get(request.options) ??
-          acceptOptions({ ...options.downloadDefaults, ...defined(request.options ?? {}) })
-        known.set(request.options, wanted)
-        accepted.push(yield* accept({ ...request, directory }, wanted))
-      }
-      yield* checkDestinations(accepted)
-      return accepted
-    })
-
-  /** Records them, a portion at a time. */
-  const record = <E>(
-    accepted: ReadonlyArray<Accepted>,
-    store: (portion: ReadonlyArray<Accepted>) => Effect.Effect<ReadonlyArray<Recorded>, E>
-  ) =>
-    Effect.gen(function* () {
-      // whoever stops waiting for the answer does not take the request back: it is recorded, and has to be seen
-      const seen = (portion: ReadonlyArray<Accepted>) => Effect.ensuring(store(portion), supervisor.ring)
-      const enqueued: Array<Enqueued> = []
-      for (let i = 0; i < accepted.length; i += bulk) {
-        for (const first of yield* seen(accepted.slice(i, i + bulk))) {
-          let answer = first
-          if (isEnding(first)) {
-            // one that is being cancelled is still there, and will not do what is asked for: once it has let go, a new one will
-            yield* supervisor.interrupt(first.download.id)
-            answer = (yield* seen([accepted[enqueued.length]!]))[0]!
-          }
-          enqueued.push({ id: answer.download.id, ...answer })
-        }
-      }
-      return enqueued
-    })
-
-  const enqueueAll: Shape["enqueueAll"] = Effect.fn("Downloads.enqueueAll")(function* (requests) {
-    return yield* record(yield* acceptAll(requests), (portion) => store.enqueue(portion, { own: !adopt }))
+  const { again, enqueue, enqueueAll, enqueueInto, enqueueStream } = Requests.make({
+    store,
+    supervisor,
+    disk,
+    options
   })
 
-  const enqueue: Shape["enqueue"] = (request) => Effect.flatMap(enqueueAll([request]), orRefused)
-
-  const enqueueInto = Effect.fn("Group.enqueueAll")(function* (
-    group: GroupId,
-    requests: Iterable<DownloadRequest>
-  ) {
-    return yield* record(yield* acceptAll(requests), (portion) =>
-      store.enqueueInto(group, portion, { own: !adopt })
-    )
-  })
+  const attempts: Shape["attempts"] = (id) =>
+    Effect.gen(function* () {
+      const current = yield* row(id)
+      const ended = yield* store.attempts(id)
+      return current.attemptStartedAt === null
+        ? ended
+        : [...ended, attemptOf(current, current.attemptStartedAt)]
+    })
 
   const awaitAll: Shape["awaitAll"] = (ids, { onProgress } = {}) =>
     Effect.suspend(() => {
@@ -198,6 +132,7 @@ const make = Effect.gen(function* () {
   return Downloads.of({
     enqueue,
     enqueueAll,
+    enqueueStream,
     download: (request) => Effect.flatMap(enqueue(request), ({ id }) => awaitOne(id)),
     await: awaitOne,
     awaitAll,
@@ -206,17 +141,11 @@ const make = Effect.gen(function* () {
     get: store.get,
     status: (id) => Effect.map(row(id), ({ status }) => status),
     list: (filter = {}) => store.list(filter),
-    find: () => Effect.dieMessage("not yet"),
-    attempts: () => Effect.dieMessage("not yet"),
-    stats: Effect.dieMessage("not yet"),
-    pauseAll: () => Effect.dieMessage("not yet"),
-    resumeAll: () => Effect.dieMessage("not yet"),
-    cancelAll: () => Effect.dieMessage("not yet"),
-    retryAll: () => Effect.dieMessage("not yet"),
-    removeAll: () => Effect.dieMessage("not yet"),
-    move: () => Effect.dieMessage("not yet"),
-    ...Intent.make({ store, supervisor, row, discard: publisher.discard, enqueue }),
-    group: Groups.make({ store, options, inherit, enqueueInto, orRefused, orFailure }),
+    find: store.find,
+    attempts,
+    stats: store.stats,
+    ...Intent.make({ engine: life.id, store, supervisor, discarding, inheritance, options, row, again }),
+    group: Groups.make({ store, options, inherit, enqueueInto, orRefused: Requests.orRefused, orFailure }),
     drained: orFailure(
       Effect.gen(function* () {
         const bell = yield* Effect.makeLatch(false)
@@ -241,14 +170,20 @@ const make = Effect.gen(function* () {
   })
 })
 
-const isEnding = ({ attached, download, refused }: Recorded): boolean =>
-  attached && refused === undefined && download.desired === "cancelled"
-
-/** Of one that was enqueued alone. */
-const orRefused = ([enqueued]: ReadonlyArray<Enqueued>): Effect.Effect<
-  Enqueued,
-  DownloadError.DownloadError
-> => (enqueued!.refused === undefined ? Effect.succeed(enqueued!) : Effect.fail(enqueued!.refused))
+/** The try that goes on. */
+const attemptOf = (download: Download, startedAt: number): Attempt => ({
+  number: download.attempt,
+  source: download.url,
+  engine: download.owner,
+  pid: download.pid,
+  startedAt,
+  endedAt: null,
+  status: download.status,
+  fromBytes: download.attemptFrom,
+  toBytes: download.checkpoint,
+  failure: null,
+  nextAttemptAt: null
+})
 
 /** Needs a store and a supervisor over the same database. */
 export const layer: Layer.Layer<Downloads, never, Store | Supervisor | EngineLife | PartFile> = Layer.effect(

@@ -20,7 +20,7 @@ import { PartFile } from "../services/PartFile.js"
 import { Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
 import type { Transport } from "../services/Transport.js"
-import * as Publisher from "./Publisher.js"
+import * as Discarding from "./Discarding.js"
 import * as Run from "./Supervisor.js"
 
 type Needs = Store | PartFile | Transport | EngineLife
@@ -28,7 +28,7 @@ type Needs = Store | PartFile | Transport | EngineLife
 const make = Effect.gen(function* () {
   const store = yield* Store
   const life = yield* EngineLife
-  const { discard } = Publisher.make(yield* PartFile)
+  const discarding = Discarding.make(yield* PartFile, store)
   const { autoStart, shutdownTimeout } = yield* EngineOptions
   const context = yield* Effect.context<Needs>()
   const oneAtATime = Effect.unsafeMakeSemaphore(1).withPermits(1)
@@ -51,11 +51,7 @@ const make = Effect.gen(function* () {
   const recover = Effect.gen(function* () {
     const rows = yield* store.list({ status: ["processing"], limit: Number.MAX_SAFE_INTEGER })
     const orphans = rows.filter(({ id, owner }) => owner === life.id && !shared.claims.has(id))
-    for (const orphan of orphans) {
-      // as at the end of a claim: what is cancelled loses its part first
-      if (orphan.desired === "cancelled") yield* discard(orphan)
-      yield* store.tell(orphan.id, Released())
-    }
+    for (const { id } of orphans) yield* Effect.flatMap(store.tell(id, Released()), discarding.one)
   })
 
   const start = Effect.gen(function* () {

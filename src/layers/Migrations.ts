@@ -10,8 +10,8 @@ import * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 
-/** Partial, so that what is finished leaves them. */
-const indexes = Effect.gen(function* () {
+/** Those of versions 1 and 2. */
+const firstIndexes = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   // one unfinished download per request (PROMISES Q4)
   yield* sql`CREATE UNIQUE INDEX sluice_downloads_live_request ON sluice_downloads (request_key)
@@ -63,7 +63,7 @@ const initial = Effect.gen(function* () {
     updated_at INTEGER NOT NULL,
     finished_at INTEGER
   )`
-  yield* indexes
+  yield* firstIndexes
   yield* sql`CREATE TABLE sluice_attempts (
     download_id INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
@@ -93,7 +93,7 @@ const groups = Effect.gen(function* () {
     for (const index of ["live_request", "left_behind", "ready", "due", "owned"]) {
       yield* sql`DROP INDEX ${sql(`downloads_${index}`)}`
     }
-    yield* indexes
+    yield* firstIndexes
   }
   yield* sql`ALTER TABLE sluice_downloads ADD COLUMN meta TEXT`
   // the counters are kept in the transaction that changes a member: nobody ever counts members
@@ -116,7 +116,115 @@ const groups = Effect.gen(function* () {
   yield* sql`CREATE INDEX sluice_members_group ON sluice_members (group_id)`
 })
 
-const steps = { "1_initial": initial, "2_groups": groups }
+/**
+ * The queue at scale: hosts, tags, keys and what other processes ask for; rows of which the defaults say most, and whose
+ * statements touch few indexes.
+ */
+const queue = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE sluice_hosts (
+    id INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL UNIQUE,
+    cooling_until INTEGER,
+    cooling_why TEXT
+  )`
+  yield* sql`CREATE INDEX sluice_hosts_cooling ON sluice_hosts (cooling_until) WHERE cooling_until IS NOT NULL`
+  yield* sql`INSERT INTO sluice_hosts (origin) SELECT DISTINCT origin FROM sluice_downloads`
+  yield* sql`CREATE TABLE sluice_tags (
+    tag TEXT NOT NULL,
+    download_id INTEGER NOT NULL,
+    PRIMARY KEY (tag, download_id)
+  ) WITHOUT ROWID`
+  // live_key: the request's while the row is unfinished; a column of its own, so that the index over it is left alone by all
+  // that happens in between
+  yield* sql`CREATE TABLE sluice_rows (
+    id INTEGER PRIMARY KEY,
+    request_key TEXT NOT NULL,
+    live_key TEXT,
+    url TEXT NOT NULL,
+    host_id INTEGER NOT NULL,
+    directory TEXT NOT NULL,
+    output TEXT,
+    key TEXT,
+    headers TEXT,
+    options TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    tags TEXT,
+    meta TEXT,
+    status TEXT NOT NULL DEFAULT 'pending',
+    desired TEXT NOT NULL DEFAULT 'run',
+    intent TEXT,
+    owner TEXT,
+    epoch INTEGER NOT NULL DEFAULT 0,
+    filename TEXT,
+    part TEXT,
+    checkpoint INTEGER NOT NULL DEFAULT 0,
+    total INTEGER,
+    validator TEXT,
+    publishing TEXT,
+    outcome TEXT,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    attempt_started_at INTEGER,
+    attempt_from INTEGER NOT NULL DEFAULT 0,
+    strikes TEXT,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at INTEGER,
+    waiting_since INTEGER,
+    failure TEXT,
+    retried_as INTEGER,
+    pid INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    finished_at INTEGER
+  )`
+  const kept = `id, request_key, url, directory, output, headers, options, priority, meta, status, desired, owner, epoch,
+    filename, part, checkpoint, total, validator, publishing, outcome, attempt, attempt_started_at, attempt_from, strikes,
+    crashes, next_attempt_at, waiting_since, failure, pid, created_at, updated_at, finished_at`
+  yield* sql.unsafe(`INSERT INTO sluice_rows (live_key, host_id, ${kept})
+    SELECT CASE WHEN status NOT IN ('completed', 'failed', 'cancelled') THEN request_key END,
+      (SELECT h.id FROM sluice_hosts AS h WHERE h.origin = sluice_downloads.origin), ${kept} FROM sluice_downloads`)
+  yield* sql`DROP TABLE sluice_downloads`
+  yield* sql`ALTER TABLE sluice_rows RENAME TO sluice_downloads`
+  // one unfinished download per request (PROMISES Q4)
+  yield* sql`CREATE UNIQUE INDEX sluice_downloads_live_request ON sluice_downloads (live_key) WHERE live_key IS NOT NULL`
+  // what a failed download has left behind, for the same request to go on with
+  yield* sql`CREATE INDEX sluice_downloads_left_behind ON sluice_downloads (request_key)
+    WHERE status = 'failed' AND part IS NOT NULL`
+  // admission: highest priority first, then host by host, oldest first
+  yield* sql`CREATE INDEX sluice_downloads_ready ON sluice_downloads (owner, priority DESC, host_id, id)
+    WHERE status = 'pending'`
+  yield* sql`CREATE INDEX sluice_downloads_due ON sluice_downloads (owner, next_attempt_at)
+    WHERE status IN ('retrying', 'waiting')`
+  // what else an engine can own
+  yield* sql`CREATE INDEX sluice_downloads_held ON sluice_downloads (owner)
+    WHERE status IN ('processing', 'paused')`
+  // what other processes have asked the owner for
+  yield* sql`CREATE INDEX sluice_downloads_intents ON sluice_downloads (owner) WHERE intent IS NOT NULL`
+  // cancelled, and the part is still there
+  yield* sql`CREATE INDEX sluice_downloads_spoiled ON sluice_downloads (id) WHERE status = 'cancelled' AND part IS NOT NULL`
+  yield* sql`CREATE TABLE sluice_tries (
+    download_id INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    owner TEXT,
+    pid INTEGER,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    from_bytes INTEGER NOT NULL,
+    to_bytes INTEGER NOT NULL,
+    failure TEXT,
+    next_attempt_at INTEGER,
+    PRIMARY KEY (download_id, attempt)
+  ) WITHOUT ROWID`
+  yield* sql`INSERT INTO sluice_tries
+    SELECT download_id, attempt, source, owner, NULL, started_at, ended_at, status, from_bytes, to_bytes, failure, next_attempt_at
+    FROM sluice_attempts`
+  yield* sql`DROP TABLE sluice_attempts`
+  yield* sql`ALTER TABLE sluice_tries RENAME TO sluice_attempts`
+})
+
+const steps = { "1_initial": initial, "2_groups": groups, "3_queue": queue }
 
 /** The version this code knows. */
 export const latest = Object.keys(steps).length

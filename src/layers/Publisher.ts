@@ -238,17 +238,22 @@ export const make = (disk: Disk) => {
       return yield* reporter.tell(Succeeded({ outcome: "fetched", record: conclusion.record }))
     })
 
-  /** Removes the part file of a download that will not go on, if it is the one we made. */
-  const discard = (download: Download): Effect.Effect<void> =>
+  /** Removes the part file of a download that will not go on, if it is the one we made. False if it could not be removed. */
+  const discard = (download: Download): Effect.Effect<boolean> =>
     Effect.gen(function* () {
       const { part } = download
-      if (part === null) return
+      if (part === null) return true
       const file = path.join(download.directory, part.name)
       const facts = yield* disk.facts(file)
-      if (Option.isNone(facts) || !sameFile(facts.value, part)) return
+      if (Option.isNone(facts) || !sameFile(facts.value, part)) return true
       yield* disk.remove(file)
       yield* disk.syncDirectory(download.directory)
-    }).pipe(Effect.catchAll((error) => Effect.logWarning(`a part file is left behind: ${error.message}`)))
+      return true
+    }).pipe(
+      Effect.catchAll((error) =>
+        Effect.as(Effect.logWarning(`a part file is left behind: ${error.message}`), false)
+      )
+    )
 
   return { discard, publish, resume, skipped }
 }

@@ -14,14 +14,14 @@ import { StoreError } from "../domain/StoreError.js"
 import type { Shape as EngineLife } from "../services/EngineLife.js"
 import type { Shape as Store, Standing } from "../services/Store.js"
 import type { Shape as Supervisor } from "../services/Supervisor.js"
+import type * as Inheritance from "./Inheritance.js"
 import { firstToEnd } from "./Race.js"
 
 interface Dependencies {
   readonly store: Store
   readonly supervisor: Supervisor
   readonly life: EngineLife
-  /** Removes the part of a download that a dead engine left cancelled. */
-  readonly discard: (download: Download) => Effect.Effect<void>
+  readonly inheritance: ReturnType<typeof Inheritance.make>
   readonly pollInterval: number
   /** Whether this engine claims what nobody owns. */
   readonly adopt: boolean
@@ -38,15 +38,14 @@ const isSettled = (status: Status): boolean => terminal.has(status) || status ==
 export const notFound = (id: DownloadId): StoreError =>
   new StoreError({ reason: "NotFound", path: "of this engine", detail: id })
 
-export const make = ({ adopt, discard, life, pollInterval, store, supervisor }: Dependencies) => {
+export const make = ({ adopt, inheritance, life, pollInterval, store, supervisor }: Dependencies) => {
   /** Makes these rows this engine's where their owner is gone; false while another engine lives for any of them. */
   const inherit = (rows: ReadonlyArray<Standing>) =>
     Effect.gen(function* () {
       const alive = new Set<EngineId>()
       for (const owner of new Set(rows.map((row) => row.owner))) {
         if (owner === null) continue
-        if (yield* life.isAlive(owner)) alive.add(owner)
-        else yield* Effect.flatMap(store.disown(owner), Effect.forEach(discard))
+        if (!(yield* inheritance.from(owner))) alive.add(owner)
       }
       const free = rows.filter(({ owner }) => owner === null || !alive.has(owner))
       // at once: the store commits them together
@@ -73,7 +72,7 @@ export const make = ({ adopt, discard, life, pollInterval, store, supervisor }: 
       /** Some of them belong to nobody: any engine may claim them. */
       let unowned = false
       let version = 0
-      yield* store.onCommit(({ changed, fenced, removed }) => {
+      yield* store.onCommit(({ changed, fenced, removed, touched }) => {
         for (const row of changed.values()) {
           if (!pending.has(row.id)) continue
           if (isSettled(row.status) && arrived.size < backlog) arrived.set(row.id, row)
@@ -81,7 +80,7 @@ export const make = ({ adopt, discard, life, pollInterval, store, supervisor }: 
           else continue
           bell.unsafeOpen()
         }
-        for (const ids of [fenced, removed]) {
+        for (const ids of [fenced, removed, touched]) {
           for (const id of ids) {
             if (!pending.has(id)) continue
             stale = true

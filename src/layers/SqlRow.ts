@@ -1,14 +1,14 @@
 /**
- * Rows of the table `downloads`: the order of the columns, and the translation to and from the domain.
+ * Rows of the database as downloads: reading them.
  *
- * Statements take all their rows as one JSON parameter, so that their text is constant whatever the batch: one prepared
- * statement each, about 2 microseconds a row. What comes out is decoded by Schema: a row that another program has
- * tampered with is a typed error, not undefined behaviour later.
+ * What comes out is decoded by Schema: a row that another program has tampered with is a typed error, not undefined behaviour
+ * later. How rows are written stands in SqlWrite.
  */
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type { Attempt } from "../domain/Attempt.js"
 import {
   Desired,
   type Download,
@@ -21,7 +21,7 @@ import {
   Status,
   Strike
 } from "../domain/Download.js"
-import { fromKey, toKey } from "../domain/DownloadId.js"
+import { fromKey } from "../domain/DownloadId.js"
 import { DownloadOptions } from "../domain/DownloadRequest.js"
 import { StoreError } from "../domain/StoreError.js"
 import { Validator } from "../domain/Validator.js"
@@ -35,9 +35,11 @@ const Row = Schema.Struct({
   url: Schema.String,
   directory: Schema.String,
   output: nullable(Schema.String),
+  key: nullable(Schema.String),
   headers: json(Schema.Array(Schema.Tuple(Schema.String, Schema.String))),
   options: Schema.String,
   priority: Schema.Int,
+  tags: json(Schema.Array(Schema.String)),
   meta: json(Schema.Unknown),
   status: Status,
   desired: Desired,
@@ -53,17 +55,18 @@ const Row = Schema.Struct({
   attempt: Schema.NonNegativeInt,
   attempt_started_at: nullable(Schema.Number),
   attempt_from: Schema.NonNegativeInt,
-  strikes: Schema.parseJson(Schema.Array(Strike)),
+  strikes: json(Schema.Array(Strike)),
   crashes: Schema.NonNegativeInt,
   next_attempt_at: nullable(Schema.Number),
   waiting_since: nullable(Schema.Number),
   failure: json(Failure),
+  retried_as: nullable(Schema.NonNegativeInt),
   pid: nullable(Schema.Int),
   created_at: Schema.Int,
   updated_at: Schema.Int,
   finished_at: nullable(Schema.Number)
 })
-type Row = typeof Row.Type
+export type Row = typeof Row.Type
 
 const decodeRow = ParseResult.decodeUnknownEither(Row)
 
@@ -71,103 +74,6 @@ const decodeOptions = ParseResult.decodeUnknownEither(Schema.parseJson(DownloadO
 
 /** Every column that `decode` reads, for SELECT and RETURNING. */
 export const columns = Object.keys(Row.fields).join(", ")
-
-/** The columns a transition may change: all that are not set once at the beginning. */
-const changing = [
-  "headers",
-  "options",
-  "priority",
-  "meta",
-  "status",
-  "desired",
-  "owner",
-  "epoch",
-  "filename",
-  "part",
-  "checkpoint",
-  "total",
-  "validator",
-  "publishing",
-  "outcome",
-  "attempt",
-  "attempt_started_at",
-  "attempt_from",
-  "strikes",
-  "crashes",
-  "next_attempt_at",
-  "waiting_since",
-  "failure",
-  "pid",
-  "updated_at",
-  "finished_at"
-] as const satisfies ReadonlyArray<keyof Row>
-
-const jsonOrNull = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
-
-const encodeChanging = (download: Download): Record<(typeof changing)[number], unknown> => {
-  const headers = Redacted.value(download.headers)
-  return {
-    headers: headers.length === 0 ? null : JSON.stringify(headers),
-    options: JSON.stringify(download.options),
-    priority: download.priority,
-    meta: jsonOrNull(download.meta),
-    status: download.status,
-    desired: download.desired,
-    owner: download.owner,
-    epoch: download.epoch,
-    filename: download.filename,
-    part: jsonOrNull(download.part),
-    checkpoint: download.checkpoint,
-    total: download.total,
-    validator: jsonOrNull(download.validator),
-    publishing: jsonOrNull(download.publishing),
-    outcome: download.outcome,
-    attempt: download.attempt,
-    attempt_started_at: download.attemptStartedAt,
-    attempt_from: download.attemptFrom,
-    strikes: JSON.stringify(download.strikes),
-    crashes: download.crashes,
-    next_attempt_at: download.nextAttemptAt,
-    waiting_since: download.waitingSince,
-    failure: jsonOrNull(download.failure),
-    pid: download.pid,
-    updated_at: download.updatedAt,
-    finished_at: download.finishedAt
-  }
-}
-
-/** A row of the statement's JSON parameter, to be written if the stored epoch is still `epoch`. */
-export const encodeUpdate = (download: Download, epoch: number): ReadonlyArray<unknown> => {
-  const values = encodeChanging(download)
-  return [toKey(download.id), epoch, ...changing.map((column) => values[column])]
-}
-
-/** Writes rows given by `encodeUpdate`; returns the keys of those that were still under the epoch named. */
-export const updateStatement = `UPDATE sluice_downloads SET ${changing.map((column) => `${column} = j.${column}`).join(", ")}
-FROM (SELECT ${["id", "was", ...changing].map((column, i) => `json_extract(value, '$[${i}]') AS ${column}`).join(", ")}
-      FROM json_each(?)) AS j
-WHERE sluice_downloads.id = j.id AND sluice_downloads.epoch = j.was
-RETURNING sluice_downloads.id`
-
-const fixed = ["id", "request_key", "url", "origin", "directory", "output", "created_at"] as const
-
-/** A row of the insert statement's JSON parameter. */
-export const encodeInsert = (download: Download, requestKey: string): ReadonlyArray<unknown> => {
-  const values = encodeChanging(download)
-  return [
-    toKey(download.id),
-    requestKey,
-    download.url,
-    new URL(download.url).origin,
-    download.directory,
-    download.output,
-    download.createdAt,
-    ...changing.map((column) => values[column])
-  ]
-}
-
-export const insertStatement = `INSERT INTO sluice_downloads (${[...fixed, ...changing].join(", ")})
-SELECT ${[...fixed, ...changing].map((_, i) => `json_extract(value, '$[${i}]')`).join(", ")} FROM json_each(?)`
 
 /** Distinct texts of options whose meaning is kept. */
 const maxKnown = 64
@@ -201,6 +107,45 @@ export const decode = (path: string): Decode => {
   }
 }
 
+/** The columns of an ended try. */
+const AttemptRow = Schema.Struct({
+  attempt: Schema.NonNegativeInt,
+  source: Schema.String,
+  owner: nullable(EngineId),
+  pid: nullable(Schema.Int),
+  started_at: Schema.Int,
+  ended_at: Schema.Int,
+  status: Status,
+  from_bytes: Schema.NonNegativeInt,
+  to_bytes: Schema.NonNegativeInt,
+  failure: json(Failure),
+  next_attempt_at: nullable(Schema.Number)
+})
+
+const decodeAttemptRows = ParseResult.decodeUnknownEither(Schema.Array(AttemptRow))
+
+/** Decodes ended tries, as `decode` does rows. */
+export const decodeAttempts =
+  (path: string) =>
+  (rows: ReadonlyArray<unknown>): Either.Either<ReadonlyArray<Attempt>, StoreError> =>
+    Either.mapBoth(decodeAttemptRows(rows), {
+      onLeft: (issue) => corrupt(path, issue),
+      onRight: (attempts) =>
+        attempts.map((row) => ({
+          number: row.attempt,
+          source: row.source,
+          engine: row.owner,
+          pid: row.pid,
+          startedAt: row.started_at,
+          endedAt: row.ended_at,
+          status: row.status,
+          fromBytes: row.from_bytes,
+          toBytes: row.to_bytes,
+          failure: row.failure,
+          nextAttemptAt: row.next_attempt_at
+        }))
+    })
+
 const corrupt = (path: string, issue: ParseResult.ParseIssue): StoreError =>
   new StoreError({
     reason: "Corrupt",
@@ -213,10 +158,11 @@ const toDownload = (row: Row, options: DownloadOptions): Download => ({
   url: row.url,
   directory: row.directory,
   output: row.output,
+  key: row.key,
   headers: row.headers === null ? noHeaders : Redacted.make(row.headers),
   options,
   priority: row.priority,
-  tags: [],
+  tags: row.tags ?? [],
   meta: row.meta,
   status: row.status,
   desired: row.desired,
@@ -232,11 +178,12 @@ const toDownload = (row: Row, options: DownloadOptions): Download => ({
   attempt: row.attempt,
   attemptStartedAt: row.attempt_started_at,
   attemptFrom: row.attempt_from,
-  strikes: row.strikes,
+  strikes: row.strikes ?? [],
   crashes: row.crashes,
   nextAttemptAt: row.next_attempt_at,
   waitingSince: row.waiting_since,
   failure: row.failure,
+  retriedAs: row.retried_as === null ? null : fromKey(row.retried_as),
   pid: row.pid,
   createdAt: row.created_at,
   updatedAt: row.updated_at,

@@ -11,14 +11,16 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { type Download, type EngineId, terminal } from "../domain/Download.js"
+import { type Download, type EngineId, type Status, terminal } from "../domain/Download.js"
 import { type DownloadId, fromKey, toKey } from "../domain/DownloadId.js"
 import type { GroupId } from "../domain/Group.js"
+import { type Cooling, coolingOf, originOf } from "../domain/Host.js"
 import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { transition } from "../domain/Transition.js"
 import type { StoreChange } from "../services/Store.js"
 import * as SqlRow from "./SqlRow.js"
+import * as SqlWrite from "./SqlWrite.js"
 
 export type Failures = StoreError | SqlError
 
@@ -26,22 +28,37 @@ export type Failures = StoreError | SqlError
 type AttemptRow = ReadonlyArray<unknown>
 
 const attemptStatement = `INSERT OR REPLACE INTO sluice_attempts
-  (download_id, attempt, source, owner, started_at, ended_at, status, from_bytes, to_bytes, failure, next_attempt_at)
-  SELECT ${Array.from({ length: 11 }, (_, i) => `json_extract(value, '$[${i}]')`).join(", ")} FROM json_each(?)`
+  (download_id, attempt, source, owner, pid, started_at, ended_at, status, from_bytes, to_bytes, failure, next_attempt_at)
+  SELECT ${Array.from({ length: 12 }, (_, i) => `json_extract(value, '$[${i}]')`).join(", ")} FROM json_each(?)`
+
+/** Tries of one download that the log keeps: the newest. */
+const keptAttempts = 100
+
+// only rows that have more than that many are looked up
+const forgetStatement = `DELETE FROM sluice_attempts WHERE (download_id, attempt) IN (
+  SELECT a.download_id, a.attempt FROM json_each(?) AS j CROSS JOIN sluice_attempts AS a
+  ON a.download_id = json_extract(j.value, '$[0]') AND a.attempt <= json_extract(j.value, '$[1]'))`
+
+const coolStatement = `UPDATE sluice_hosts SET cooling_until = ?, cooling_why = ?
+  WHERE origin = ? AND coalesce(cooling_until, 0) < ?`
 
 export class StoreBatch {
   /** Rows as they will be after the flush. */
   private readonly rows = new Map<DownloadId, Download>()
-  /** The epoch each row had when it was loaded. */
-  private readonly epochs = new Map<DownloadId, number>()
+  /** Rows as they are in the database. */
+  private readonly stored = new Map<DownloadId, Download>()
   private readonly dirty = new Set<DownloadId>()
   private readonly attempts: Array<AttemptRow> = []
+  private readonly cooling = new Map<string, Cooling>()
+  private readonly endedUnseen: Array<readonly [number, Status, number]> = []
   /** Rows changed by this batch, ever. */
   readonly changed = new Map<DownloadId, Download>()
   /** Those rows as they were when the transaction began; null for rows that it added. */
   readonly before = new Map<DownloadId, Download | null>()
   /** Rows added. */
   inserted = 0
+  /** Rows changed by a statement over many, without having been seen here. */
+  readonly touched = new Set<DownloadId>()
   /** Rows that are no more. */
   readonly removed = new Set<DownloadId>()
   /** Groups whose counters or seal have changed. */
@@ -62,7 +79,7 @@ export class StoreBatch {
 
   private remember(download: Download): void {
     this.rows.set(download.id, download)
-    this.epochs.set(download.id, download.epoch)
+    this.stored.set(download.id, download)
   }
 
   /** The row as this batch sees it. */
@@ -114,6 +131,8 @@ export class StoreBatch {
       onRight: (next) => {
         this.put(next)
         if (download.status === "processing" && next.status !== "processing") this.logAttempt(download, next)
+        if (message._tag === "Failed")
+          this.cool(download, coolingOf(message.failure, message.verdict, this.now))
         return Effect.succeed(next)
       }
     })
@@ -137,71 +156,125 @@ export class StoreBatch {
 
   /** Adds rows that are new. */
   insert(
-    downloads: ReadonlyArray<readonly [download: Download, requestKey: string]>
+    downloads: ReadonlyArray<readonly [download: Download, keys: SqlWrite.RequestKeys]>
   ): Effect.Effect<void, Failures> {
-    if (downloads.length === 0) return Effect.void
     this.inserted += downloads.length
-    for (const [download] of downloads) {
+    const plain: Array<ReadonlyArray<unknown>> = []
+    const heirs: Array<ReadonlyArray<unknown>> = []
+    for (const [download, keys] of downloads) {
       this.remember(download)
       this.before.set(download.id, null)
       this.changed.set(download.id, download)
+      ;(download.part === null ? plain : heirs).push(SqlWrite.encodeInsert(download, keys))
     }
-    const parameter = JSON.stringify(downloads.map(([download, key]) => SqlRow.encodeInsert(download, key)))
-    return Effect.asVoid(this.sql.unsafe(SqlRow.insertStatement, [parameter]))
+    return Effect.zipRight(
+      this.each(SqlWrite.insertStatement, plain),
+      this.each(SqlWrite.insertHeirsStatement, heirs)
+    )
   }
 
-  /** Removes a row that has ended, and what is recorded about it; succeeds with the row as it was. */
-  remove(id: DownloadId): Effect.Effect<Download, Failures> {
-    return Effect.gen(this, function* () {
-      const download = yield* this.load(id)
-      if (!terminal.has(download.status)) {
-        return yield* new StoreError({
-          reason: "Refused",
-          path: this.path,
-          detail: `${id} is ${download.status}: only what has ended can be removed`
-        })
-      }
-      yield* this.flush
-      for (const [table, column] of [
-        ["sluice_downloads", "id"],
-        ["sluice_attempts", "download_id"],
-        ["sluice_members", "download_id"]
-      ] as const) {
-        yield* this.sql.unsafe(`DELETE FROM ${table} WHERE ${column} = ?`, [toKey(id)])
-      }
-      this.rows.delete(id)
-      this.removed.add(id)
-      return download
-    })
+  /** Runs a statement over rows, if there are any. */
+  private each(statement: string, rows: ReadonlyArray<unknown>): Effect.Effect<void, Failures> {
+    return rows.length === 0 ? Effect.void : Effect.asVoid(this.sql.unsafe(statement, [JSON.stringify(rows)]))
+  }
+
+  /** Notes that a statement over many has changed a row. Call `flush` before that statement. */
+  touch(id: DownloadId): void {
+    this.touched.add(id)
+    this.rows.delete(id)
+    this.stored.delete(id)
+  }
+
+  /** Notes that a statement over many has brought a row to its end. */
+  end(id: DownloadId, status: Status, bytes: number): void {
+    this.endedUnseen.push([toKey(id), status, bytes])
+  }
+
+  /** Notes that a row is no more. */
+  remove(id: DownloadId): void {
+    this.rows.delete(id)
+    this.stored.delete(id)
+    this.changed.delete(id)
+    this.removed.add(id)
+  }
+
+  /** What has come to its end in this batch: key, status, bytes on disk. */
+  endings(): ReadonlyArray<readonly [key: number, status: Status, bytes: number]> {
+    const endings = this.endedUnseen.slice()
+    for (const after of this.changed.values()) {
+      if (!terminal.has(after.status)) continue
+      const before = this.before.get(after.id)
+      if (before !== undefined && before !== null && terminal.has(before.status)) continue
+      endings.push([
+        toKey(after.id),
+        after.status,
+        after.status === "completed" ? (after.total ?? after.checkpoint) : 0
+      ])
+    }
+    return endings
   }
 
   /** Writes what has changed since the last flush. */
   readonly flush: Effect.Effect<void, Failures> = Effect.suspend(() => {
     if (this.dirty.size === 0) return Effect.void
-    const ids = [...this.dirty]
+    const portions = new Map<SqlWrite.Update, Array<Download>>()
+    for (const id of this.dirty) {
+      const next = this.rows.get(id)!
+      const update = SqlWrite.updateFor(this.stored.get(id)!, next)
+      const portion = portions.get(update)
+      if (portion === undefined) portions.set(update, [next])
+      else portion.push(next)
+    }
     this.dirty.clear()
-    const parameter = JSON.stringify(
-      ids.map((id) => SqlRow.encodeUpdate(this.rows.get(id)!, this.epochs.get(id)!))
-    )
     const attempts = this.attempts.splice(0)
-    return this.sql.unsafe<{ id: number }>(SqlRow.updateStatement, [parameter]).pipe(
-      Effect.flatMap((written) => {
-        if (written.length < ids.length) {
-          const ours = new Set(written.map((row) => fromKey(row.id)))
-          for (const id of ids) if (!ours.has(id)) this.fence(id)
-        }
-        for (const id of ids) if (!this.fenced.has(id)) this.epochs.set(id, this.rows.get(id)!.epoch)
-        return attempts.length === 0
-          ? Effect.void
-          : Effect.asVoid(this.sql.unsafe(attemptStatement, [JSON.stringify(attempts)]))
-      })
+    const surplus = attempts.flatMap(([id, attempt]) =>
+      (attempt as number) > keptAttempts ? [[id, (attempt as number) - keptAttempts]] : []
+    )
+    const cooling = [...this.cooling]
+    this.cooling.clear()
+    return Effect.forEach(portions, ([update, downloads]) => this.write(update, downloads), {
+      discard: true
+    }).pipe(
+      Effect.zipRight(this.each(attemptStatement, attempts)),
+      Effect.zipRight(this.each(forgetStatement, surplus)),
+      Effect.zipRight(
+        Effect.forEach(
+          cooling,
+          ([origin, { until, why }]) => this.sql.unsafe(coolStatement, [until, why, origin, until]),
+          { discard: true }
+        )
+      )
     )
   })
+
+  private write(
+    { encode, statement }: SqlWrite.Update,
+    downloads: ReadonlyArray<Download>
+  ): Effect.Effect<void, Failures> {
+    const parameter = JSON.stringify(
+      downloads.map((download) => encode(download, this.stored.get(download.id)!.epoch))
+    )
+    return Effect.map(this.sql.unsafe<{ id: number }>(statement, [parameter]), (written) => {
+      const ours =
+        written.length < downloads.length ? new Set(written.map(({ id }) => fromKey(id))) : undefined
+      for (const download of downloads) {
+        if (ours === undefined || ours.has(download.id)) this.stored.set(download.id, download)
+        else this.fence(download.id)
+      }
+    })
+  }
 
   private fence(id: DownloadId): void {
     this.fenced.add(id)
     this.rows.delete(id)
     this.changed.delete(id)
+  }
+
+  private cool({ url }: Download, cooling: Cooling | undefined): void {
+    if (cooling === undefined) return
+    const origin = originOf(url)
+    const known = this.cooling.get(origin)
+    if (known === undefined || known.until < cooling.until) this.cooling.set(origin, cooling)
   }
 
   private logAttempt(before: Download, after: Download): void {
@@ -210,6 +283,7 @@ export class StoreBatch {
       before.attempt,
       before.url,
       before.owner,
+      before.pid,
       before.attemptStartedAt ?? this.now,
       this.now,
       after.status,

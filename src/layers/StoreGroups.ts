@@ -10,7 +10,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Random from "effect/Random"
-import { terminal } from "../domain/Download.js"
 import { type DownloadId, fromKey, nextKey, toKey } from "../domain/DownloadId.js"
 import { type Group, GroupId, GroupSealed } from "../domain/Group.js"
 import { StoreError } from "../domain/StoreError.js"
@@ -110,14 +109,7 @@ export const make = (sql: SqlClient.SqlClient, path: string) => {
   /** Counts what has ended in this batch. To be called once, after its last flush. */
   const count = (batch: StoreBatch): Effect.Effect<void, Failures> =>
     Effect.suspend(() => {
-      const ended: Array<readonly [number, string, number]> = []
-      for (const after of batch.changed.values()) {
-        if (!terminal.has(after.status)) continue
-        const before = batch.before.get(after.id)
-        if (before !== undefined && before !== null && terminal.has(before.status)) continue
-        const bytes = after.status === "completed" ? (after.total ?? after.checkpoint) : 0
-        ended.push([toKey(after.id), after.status, bytes])
-      }
+      const ended = batch.endings()
       if (ended.length === 0) return Effect.void
       return Effect.map(sql.unsafe<{ id: number }>(countStatement, [JSON.stringify(ended)]), (rows) => {
         for (const { id } of rows) batch.groups.add(GroupId.make(fromKey(id)))

@@ -6,38 +6,51 @@
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { Attempt } from "../domain/Attempt.js"
 import type { Download, EngineId, Status } from "../domain/Download.js"
-import { type DownloadId, fromKey, toKey } from "../domain/DownloadId.js"
+import { type DownloadId, fromKey, keysOf, toKey } from "../domain/DownloadId.js"
 import type { Group, GroupId } from "../domain/Group.js"
+import type { Selection } from "../domain/Selection.js"
+import type { CoolingHost, ListedEngine, Stats } from "../domain/Stats.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Filter, Standing } from "../services/Store.js"
+import { scopesOf } from "./Admission.js"
 import type { Shape as DatabaseShape } from "./Database.js"
 import * as SqlRow from "./SqlRow.js"
+import { and, selected } from "./SqlSelection.js"
 import { keyOfGroup } from "./StoreGroups.js"
 
-/** The owners whose rows an engine works on, each as a condition that an index serves. */
-export const owners = (
-  engine: EngineId,
-  adopt: boolean
-): ReadonlyArray<readonly [condition: string, parameters: ReadonlyArray<unknown>]> =>
-  adopt
-    ? [
-        ["owner = ?", [engine]],
-        ["owner IS NULL", []]
-      ]
-    : [["owner = ?", [engine]]]
+/** Rows that one page looks at. */
+const pageSize = 20_000
+
+const nothing: Stats["downloads"] = {
+  pending: 0,
+  processing: 0,
+  retrying: 0,
+  waiting: 0,
+  paused: 0,
+  completed: 0,
+  failed: 0,
+  cancelled: 0
+}
+
+interface Adopting {
+  readonly adopt: boolean
+}
 
 interface Dependencies {
   readonly sql: SqlClient.SqlClient
   readonly decode: SqlRow.Decode
   readonly database: DatabaseShape
   readonly engine: EngineId
+  readonly isAlive: (id: EngineId) => Effect.Effect<boolean>
   readonly group: (id: GroupId) => Effect.Effect<Group, StoreError | SqlError>
 }
 
-export const make = ({ database, decode, engine, group, sql }: Dependencies) => {
+export const make = ({ database, decode, engine, group, isAlive, sql }: Dependencies) => {
   const read = <A>(query: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
     query.pipe(
       Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
@@ -70,33 +83,111 @@ export const make = ({ database, decode, engine, group, sql }: Dependencies) => 
 
   /** The newest, oldest of them first. */
   const list = ({
-    group,
+    before,
     here = false,
     limit = 1000,
-    status
+    ...selection
   }: Filter): Effect.Effect<ReadonlyArray<Download>, StoreError> => {
-    const conditions: Array<string> = []
-    const parameters: Array<unknown> = []
-    if (status !== undefined) {
-      conditions.push("status IN (SELECT value FROM json_each(?))")
-      parameters.push(JSON.stringify(status))
-    }
-    if (group !== undefined) {
-      conditions.push("id IN (SELECT download_id FROM sluice_members WHERE group_id = ?)")
-      parameters.push(keyOfGroup(group))
-    }
-    const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`
-    const newest = `${where} ORDER BY id DESC LIMIT ?`
-    parameters.push(limit)
-    if (!here) return Effect.map(select(newest, parameters), (rows) => rows.slice().reverse())
+    const [where, parameters] = and([
+      selected(selection),
+      ...(before === undefined ? [] : [["id < ?", [toKey(before)]] as const])
+    ])
+    const newest = `WHERE ${where} ORDER BY id DESC LIMIT ?`
+    if (!here) return Effect.map(select(newest, [...parameters, limit]), (rows) => rows.slice().reverse())
     return select(
       `WHERE id IN (SELECT id FROM sluice_downloads ${newest})
          AND EXISTS (SELECT 1 FROM sluice_attempts
                      WHERE download_id = sluice_downloads.id AND attempt = sluice_downloads.attempt AND owner = ?)
        ORDER BY id`,
-      [...parameters, engine]
+      [...parameters, limit, engine]
     )
   }
+
+  const ids = (text: string, parameters: ReadonlyArray<unknown>) =>
+    Effect.map(sql.unsafe<{ id: number }>(text, parameters), (rows) => rows.map(({ id }) => fromKey(id)))
+
+  const find = (prefix: string, limit: number): Effect.Effect<ReadonlyArray<DownloadId>, StoreError> => {
+    const range = keysOf(prefix)
+    return range === undefined
+      ? Effect.succeed([])
+      : read(
+          ids(`SELECT id FROM sluice_downloads WHERE id % ? = ? ORDER BY id LIMIT ?`, [
+            range.modulus,
+            range.rest,
+            limit
+          ])
+        )
+  }
+
+  const page = (selection: Selection, after: DownloadId | undefined) =>
+    read(
+      Effect.gen(function* () {
+        const from = after === undefined ? -1 : toKey(after)
+        const [last] = yield* sql.unsafe<{ id: number }>(
+          `SELECT id FROM sluice_downloads WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?`,
+          [from, pageSize - 1]
+        )
+        const [where, parameters] = and([
+          selected(selection),
+          ["id > ? AND id <= ?", [from, last?.id ?? Number.MAX_SAFE_INTEGER]]
+        ])
+        const found = yield* ids(`SELECT id FROM sluice_downloads WHERE ${where} ORDER BY id`, parameters)
+        return { ids: found, next: last === undefined ? undefined : fromKey(last.id) }
+      })
+    )
+
+  const attempts = (id: DownloadId): Effect.Effect<ReadonlyArray<Attempt>, StoreError> =>
+    read(
+      Effect.flatMap(
+        sql.unsafe(
+          `SELECT attempt, source, owner, pid, started_at, ended_at, status, from_bytes, to_bytes, failure, next_attempt_at
+           FROM sluice_attempts WHERE download_id = ? ORDER BY attempt`,
+          [toKey(id)]
+        ),
+        SqlRow.decodeAttempts(database.path)
+      )
+    )
+
+  const isAsked = (id: DownloadId): Effect.Effect<boolean, StoreError> =>
+    read(
+      Effect.map(
+        sql.unsafe(`SELECT 1 FROM sluice_downloads WHERE id = ? AND intent IS NOT NULL`, [toKey(id)]),
+        (rows) => rows.length > 0
+      )
+    )
+
+  const spoiled = (after: DownloadId | undefined, limit: number) =>
+    select(`WHERE status = 'cancelled' AND part IS NOT NULL AND id > ? ORDER BY id LIMIT ?`, [
+      after === undefined ? -1 : toKey(after),
+      limit
+    ])
+
+  const stats: Effect.Effect<Stats, StoreError> = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const counted = yield* read(
+      sql<{ status: Status; rows: number; bytes: number | null }>`
+        SELECT status, count(*) AS rows, sum(CASE WHEN status = 'completed' THEN total END) AS bytes
+        FROM sluice_downloads GROUP BY status`
+    )
+    const cooling = yield* read(
+      sql<CoolingHost>`SELECT origin, cooling_until AS until, coalesce(cooling_why, '') AS why FROM sluice_hosts
+        WHERE cooling_until > ${now} ORDER BY cooling_until`
+    )
+    const listed = yield* read(
+      sql<
+        Omit<ListedEngine, "alive">
+      >`SELECT id, pid, started_at AS startedAt FROM sluice_engines ORDER BY started_at`
+    )
+    const counts = new Map(counted.map(({ rows, status }) => [status, rows]))
+    return {
+      downloads: { ...nothing, ...Object.fromEntries(counts) },
+      bytes: counted.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0),
+      cooling,
+      engines: yield* Effect.forEach(listed, (one) =>
+        Effect.map(one.id === engine ? Effect.succeed(true) : isAlive(one.id), (alive) => ({ ...one, alive }))
+      )
+    }
+  })
 
   const strangers = (
     group: GroupId,
@@ -116,11 +207,23 @@ export const make = ({ database, decode, engine, group, sql }: Dependencies) => 
     )
 
   const nextDue = (adopt: boolean): Effect.Effect<Option.Option<number>, StoreError> =>
-    read(
-      Effect.forEach(owners(engine, adopt), ([owner, parameters]) =>
-        sql.unsafe<{ at: number | null }>(
-          `SELECT min(next_attempt_at) AS at FROM sluice_downloads WHERE status IN ('retrying', 'waiting') AND ${owner}`,
-          parameters
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      read(
+        Effect.forEach(
+          [
+            ...scopesOf(engine, adopt).map((scope) =>
+              sql.unsafe<{ at: number | null }>(
+                `SELECT min(next_attempt_at) AS at FROM sluice_downloads
+                 WHERE status IN ('retrying', 'waiting') AND owner IS ?`,
+                [scope]
+              )
+            ),
+            sql.unsafe<{ at: number | null }>(
+              `SELECT min(cooling_until) AS at FROM sluice_hosts WHERE cooling_until > ?`,
+              [now]
+            )
+          ],
+          (query) => query
         )
       )
     ).pipe(
@@ -132,13 +235,14 @@ export const make = ({ database, decode, engine, group, sql }: Dependencies) => 
 
   const anyLeft = (adopt: boolean): Effect.Effect<boolean, StoreError> =>
     read(
-      Effect.exists(owners(engine, adopt), ([owner, parameters]) =>
+      Effect.exists(scopesOf(engine, adopt), (scope) =>
         Effect.map(
           sql.unsafe<{ left: number }>(
-            `SELECT EXISTS (SELECT 1 FROM sluice_downloads WHERE status = 'pending' AND ${owner})
-                 OR EXISTS (SELECT 1 FROM sluice_downloads WHERE status IN ('retrying', 'waiting') AND ${owner})
-                 OR EXISTS (SELECT 1 FROM sluice_downloads WHERE status = 'processing' AND owner = ?) AS left`,
-            [...parameters, ...parameters, engine]
+            `SELECT EXISTS (SELECT 1 FROM sluice_downloads WHERE status = 'pending' AND owner IS ?)
+                 OR EXISTS (SELECT 1 FROM sluice_downloads WHERE status IN ('retrying', 'waiting') AND owner IS ?)
+                 OR EXISTS (SELECT 1 FROM sluice_downloads WHERE status IN ('processing', 'paused')
+                            AND status = 'processing' AND owner = ?) AS left`,
+            [scope, scope, engine]
           ),
           (rows) => rows[0]!.left === 1
         )
@@ -156,13 +260,19 @@ export const make = ({ database, decode, engine, group, sql }: Dependencies) => 
   )
 
   return {
-    anyLeft,
+    anyLeft: ({ adopt }: Adopting) => anyLeft(adopt),
+    attempts,
     externalVersion,
+    find,
     get,
     getAll,
+    isAsked,
     list,
-    nextDue,
+    nextDue: ({ adopt }: Adopting) => nextDue(adopt),
     otherOwners,
+    page,
+    spoiled,
+    stats,
     standings,
     strangers,
     group: (id: GroupId) => read(group(id))

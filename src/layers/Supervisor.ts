@@ -37,6 +37,8 @@ import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
 import { Store } from "../services/Store.js"
 import { type Gauge, Transport } from "../services/Transport.js"
+import * as Discarding from "./Discarding.js"
+import * as Inheritance from "./Inheritance.js"
 import * as Worker from "./Worker.js"
 
 /** A claimed download: queued or running. */
@@ -88,6 +90,8 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   const options = yield* EngineOptions
   const { adopt, concurrency, pollInterval, shutdownTimeout } = options
   const worker = Worker.make({ store, disk, transport, options })
+  const discarding = Discarding.make(disk, store)
+  const inheritance = Inheritance.make({ store, life, discarding })
 
   const permits = yield* Effect.makeSemaphore(concurrency)
   const queue = yield* Queue.bounded<Download>(concurrency)
@@ -102,15 +106,41 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
 
   const ring = Queue.offer(doorbell, undefined)
 
-  /** Takes over what dead engines have left behind. Not to be cut in half: what is cancelled still has its part. */
-  const sweep = Effect.gen(function* () {
-    for (const owner of yield* store.otherOwners) {
-      if (yield* life.isAlive(owner)) continue
-      const cancelled = yield* store.disown(owner)
-      yield* Effect.forEach(cancelled, worker.discard, { discard: true })
+  const interrupt = (id: DownloadId) =>
+    Effect.suspend(() => {
+      const claim = claims.get(id)
+      if (claim === undefined) return Effect.void
+      claim.halted = true
+      return Effect.zipRight(claim.interrupt, Deferred.await(claim.ended))
+    })
+
+  /** Does what other processes have asked for; whoever is at work on it lets go. */
+  const obey = Effect.gen(function* () {
+    for (;;) {
+      const rows = yield* store.obey
+      if (rows.length === 0) return
+      for (const row of rows) {
+        if (row.status === "processing" && row.desired !== "run")
+          yield* Effect.forkIn(Effect.interruptible(interrupt(row.id)), scope)
+        else yield* discarding.one(row)
+      }
       yield* ring
     }
   }).pipe(Effect.uninterruptible)
+
+  /** Hears of what other processes do: wishes for rows of ours, and rows that a queue runner may take up. */
+  const watch = Effect.gen(function* () {
+    let version = yield* store.externalVersion
+    yield* obey
+    for (;;) {
+      yield* Effect.sleep(pollInterval)
+      const current = yield* store.externalVersion
+      if (current === version) continue
+      version = current
+      yield* obey
+      if (adopt) yield* ring
+    }
+  })
 
   const stopEngine = (cause: Cause.Cause<StoreError>) =>
     Cause.isInterruptedOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(shared.failure, cause))
@@ -183,12 +213,12 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
       // nobody else takes permits, so all that no claim holds are free, or will be in an instant
       const limit = Math.max(1, concurrency - transferring)
       yield* restore(permits.take(limit - 1)).pipe(Effect.onInterrupt(() => permits.release(1)))
-      const rows = yield* store
+      const { more, rows } = yield* store
         .claim({ limit, adopt, onClaimed })
         .pipe(Effect.onError(() => permits.release(limit)))
       yield* permits.release(limit - rows.length)
       yield* Queue.offerAll(queue, rows)
-      return rows.length > 0
+      return more || rows.length > 0
     })
   )
 
@@ -199,11 +229,6 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     const wakes: Array<Effect.Effect<void, StoreError>> = [Queue.take(doorbell)]
     // not for long at once: the clock may be set while we sleep
     if (Option.isSome(due)) wakes.push(Effect.sleep(Math.min(Math.max(0, due.value - now), maxSleep)))
-    if (adopt && !store.isAlone) {
-      const version = yield* store.externalVersion
-      const changed = Effect.zipRight(Effect.sleep(pollInterval), store.externalVersion)
-      wakes.push(Effect.asVoid(Effect.repeat(changed, { while: (current) => current === version })))
-    }
     yield* Effect.raceAll(wakes)
   })
 
@@ -211,11 +236,18 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     Effect.catchAllCause(stopEngine)
   )
 
-  const sweeper = Effect.repeat(sweep, Schedule.spaced(sweepInterval)).pipe(Effect.catchAllCause(stopEngine))
+  // what has been taken over is there for us to claim
+  const sweep = inheritance.until(Effect.as(ring, false))
+  const sweeper = Effect.zipRight(
+    discarding.all,
+    adopt ? Effect.repeat(sweep, Schedule.spaced(sweepInterval)) : sweep
+  )
+  const others = store.isAlone ? [] : [watch, sweeper]
 
-  yield* sweep
+  // a queue runner's queue is not empty just because its rows are still a dead engine's
+  if (adopt) yield* inheritance.until(store.anyLeft({ adopt }))
 
-  for (const fiber of adopt && !store.isAlone ? [dispatch, feeder, sweeper] : [dispatch, feeder]) {
+  for (const fiber of [dispatch, feeder, ...others.map(Effect.catchAllCause(stopEngine))]) {
     yield* Effect.annotateLogs(fiber, "module", "sluice/Supervisor").pipe(
       Effect.forkIn(hands),
       Effect.interruptible

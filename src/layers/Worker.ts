@@ -24,6 +24,7 @@ import type { EngineOptionsShape } from "../services/EngineOptions.js"
 import type { Shape as Disk } from "../services/PartFile.js"
 import type { Shape as StoreShape } from "../services/Store.js"
 import type { Gauge, Reporter, Shape as TransportShape } from "../services/Transport.js"
+import * as Discarding from "./Discarding.js"
 import * as Publisher from "./Publisher.js"
 import { verify } from "./Verifier.js"
 
@@ -39,6 +40,7 @@ interface Dependencies {
 
 export const make = ({ disk, options, store, transport }: Dependencies) => {
   const publisher = Publisher.make(disk)
+  const discarding = Discarding.make(disk, store)
 
   const work = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
     Effect.gen(function* () {
@@ -67,14 +69,13 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
 
   const conclude = (download: Download, exit: Exit.Exit<void, DownloadError | StoreError>) =>
     Effect.gen(function* () {
-      if (Exit.isSuccess(exit)) return
+      if (Exit.isSuccess(exit)) return undefined
       const storeFailure = Option.filter(
         Cause.failureOption(exit.cause),
         (error) => error._tag === "StoreError"
       )
       if (Option.isSome(storeFailure)) return yield* storeFailure.value
       const row = Option.getOrElse(yield* store.get(download.id), () => download)
-      if (row.desired === "cancelled") yield* publisher.discard(row)
       if (Cause.isInterruptedOnly(exit.cause)) return yield* store.tell(download.id, Released())
       const error = yield* failureOf(exit.cause)
       const now = yield* Clock.currentTimeMillis
@@ -143,13 +144,18 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
         Effect.flatMap((exit) =>
           Exit.isSuccess(exit)
             ? Effect.void
-            : Effect.zipRight(Effect.ignore(noted), Effect.asVoid(conclude(download, exit)))
+            : Effect.ignore(noted).pipe(
+                Effect.zipRight(conclude(download, exit)),
+                Effect.flatMap((row) =>
+                  row === undefined ? Effect.void : Effect.asVoid(discarding.one(row))
+                )
+              )
         )
       )
     )
   }
 
-  return { discard: publisher.discard, run }
+  return { run }
 }
 
 const failureOf = (cause: Cause.Cause<DownloadError | StoreError>): Effect.Effect<DownloadError> => {

@@ -92,6 +92,14 @@ export interface Shape {
   readonly enqueueAll: (
     requests: Iterable<DownloadRequest>
   ) => Effect.Effect<ReadonlyArray<Enqueued>, DownloadError | StoreError>
+  /**
+   * The same for a stream, of any length in bounded memory: what comes out has been recorded, in the order of the requests. The
+   * source is asked for more only as what comes out is taken. A wrong request fails the stream; those before its portion of
+   * some hundreds are recorded.
+   */
+  readonly enqueueStream: <E, R>(
+    requests: Stream.Stream<DownloadRequest, E, R>
+  ) => Stream.Stream<Enqueued, DownloadError | StoreError | E, R>
   /** Enqueues and awaits. Interrupting it stops the waiting, not the download: that is what `cancel` is for. */
   readonly download: (request: DownloadRequest) => Effect.Effect<Completed, DownloadError | StoreError>
   /**

@@ -11,13 +11,15 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
+import type { Attempt } from "../domain/Attempt.js"
 import type { Download, EngineId, Status } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { Accepted } from "../domain/DownloadRequest.js"
 import type { Group, GroupId, GroupSealed } from "../domain/Group.js"
 import type { Message } from "../domain/Message.js"
-import type { Selection } from "../domain/Selection.js"
+import type { Affected, Command, Selection } from "../domain/Selection.js"
+import type { Stats } from "../domain/Stats.js"
 import type { StoreError } from "../domain/StoreError.js"
 
 /** What became of a request. `attached`: the same request was unfinished already, and this is that download. */
@@ -57,6 +59,8 @@ export interface Commit {
   readonly changed: ReadonlyMap<DownloadId, Download>
   /** Rows that turned out to be another engine's. */
   readonly fenced: ReadonlySet<DownloadId>
+  /** Rows changed by a statement over many: how they look now, only a look tells. */
+  readonly touched: ReadonlySet<DownloadId>
   /** Rows that are no more. */
   readonly removed: ReadonlySet<DownloadId>
   /** Groups whose counters or seal have changed. */
@@ -64,6 +68,35 @@ export interface Commit {
 }
 
 export type CommitListener = (commit: Commit) => void
+
+/** @see {@link Shape.claim} */
+export interface Claims {
+  readonly rows: ReadonlyArray<Download>
+  /** There may be more to claim right away: not every host has been looked at. */
+  readonly more: boolean
+}
+
+/** What one portion of a command for many has done. */
+export interface Commanded extends Affected {
+  /** Rows of this engine that are at work: to be interrupted, and their endings find the wish in the row. */
+  readonly atWork: ReadonlyArray<DownloadId>
+  /** Rows that are cancelled now and still have a part. */
+  readonly spoiled: ReadonlyArray<Download>
+}
+
+/** @see {@link Shape.forget} */
+export interface Forgotten {
+  readonly removed: number
+  readonly withPart: ReadonlyArray<Download>
+}
+
+/** @see {@link Shape.disown} */
+export interface Disowned {
+  /** Those that are cancelled now: their parts want removing. */
+  readonly cancelled: ReadonlyArray<Download>
+  /** Whether it still owns some. */
+  readonly more: boolean
+}
 
 /** Totals of this engine since it started; they only grow. */
 export interface Counters {
@@ -81,7 +114,8 @@ export interface Shape {
     options: { readonly own: boolean }
   ) => Effect.Effect<ReadonlyArray<Enqueued>, StoreError>
   /**
-   * Takes up to `limit` downloads whose time has come: highest priority first, then oldest. `adopt` also takes unowned ones.
+   * Takes up to `limit` downloads whose time has come: highest priority first, within it host by host in turn, within a host the
+   * oldest; hosts that cool down are passed over. `adopt` also takes unowned ones.
    * `onClaimed` hears of the rows before anyone is answered whose message was committed with or after the claim: so who
    * asks for a pause finds the claim it concerns.
    */
@@ -89,7 +123,7 @@ export interface Shape {
     readonly limit: number
     readonly adopt: boolean
     readonly onClaimed: (rows: ReadonlyArray<Download>) => void
-  }) => Effect.Effect<ReadonlyArray<Download>, StoreError>
+  }) => Effect.Effect<Claims, StoreError>
   /** Applies a message and succeeds with the row as committed. Fails with `Fenced` or `Refused` where it can't apply. */
   readonly tell: (id: DownloadId, message: Message) => Effect.Effect<Download, StoreError>
   /**
@@ -106,21 +140,56 @@ export interface Shape {
   /** How these stand and whose they are; those that are not there are left out. */
   readonly standings: (ids: ReadonlyArray<DownloadId>) => Effect.Effect<ReadonlyArray<Standing>, StoreError>
   readonly list: (filter: Filter) => Effect.Effect<ReadonlyArray<Download>, StoreError>
-  /** When the next `retrying` or `waiting` row that `claim` would take is due, in milliseconds since the epoch. */
+  /** Up to `limit` ids that begin so, oldest first. */
+  readonly find: (prefix: string, limit: number) => Effect.Effect<ReadonlyArray<DownloadId>, StoreError>
+  /**
+   * Ids of a selection, by age, after `after`: one page, found by looking at a bounded number of rows. None on a page that says
+   * `next` means only that none was among those.
+   */
+  readonly page: (
+    selection: Selection,
+    after: DownloadId | undefined
+  ) => Effect.Effect<
+    { readonly ids: ReadonlyArray<DownloadId>; readonly next: DownloadId | undefined },
+    StoreError
+  >
+  /** Ended tries of a download, oldest first. */
+  readonly attempts: (id: DownloadId) => Effect.Effect<ReadonlyArray<Attempt>, StoreError>
+  readonly stats: Effect.Effect<Stats, StoreError>
+  /** Up to `limit` cancelled rows whose part is still there, after `after`. */
+  readonly spoiled: (
+    after: DownloadId | undefined,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<Download>, StoreError>
+  /** One portion of a command for many; those that it does not concern are left alone. */
+  readonly command: (command: Command, ids: ReadonlyArray<DownloadId>) => Effect.Effect<Commanded, StoreError>
+  /**
+   * Does a portion of what other processes have asked of this engine, and succeeds with the rows concerned; none means that
+   * nothing is left to do.
+   */
+  readonly obey: Effect.Effect<ReadonlyArray<Download>, StoreError>
+  /** Whether another process has asked something of the download's owner that it has not taken up yet. */
+  readonly isAsked: (id: DownloadId) => Effect.Effect<boolean, StoreError>
+  /** Changes the priority of unfinished rows, whoever owns them; succeeds with their number. */
+  readonly move: (ids: ReadonlyArray<DownloadId>, priority: number) => Effect.Effect<number, StoreError>
+  /**
+   * Removes rows that have ended, with their attempts, tags and memberships, and leaves others alone. Succeeds with how many, and
+   * with those that had a part.
+   */
+  readonly forget: (ids: ReadonlyArray<DownloadId>) => Effect.Effect<Forgotten, StoreError>
+  /**
+   * When there may be something to claim that is not there now: the next `retrying` or `waiting` row is due, or a host has
+   * cooled down. In milliseconds since the epoch.
+   */
   readonly nextDue: (options: { readonly adopt: boolean }) => Effect.Effect<Option.Option<number>, StoreError>
   /** Whether an unfinished row is left that `claim` would take now or later (paused rows don't count). */
   readonly anyLeft: (options: { readonly adopt: boolean }) => Effect.Effect<boolean, StoreError>
   /** Engines that own unfinished rows, this one excepted. */
   readonly otherOwners: Effect.Effect<ReadonlyArray<EngineId>, StoreError>
-  /**
-   * Takes the rows of a dead engine from it (message `Abandoned`) and succeeds with those that are cancelled now: their
-   * parts want removing.
-   */
-  readonly disown: (owner: EngineId) => Effect.Effect<ReadonlyArray<Download>, StoreError>
+  /** Takes a portion of the rows of a dead engine from it (message `Abandoned`), so that no transaction is long. */
+  readonly disown: (owner: EngineId) => Effect.Effect<Disowned, StoreError>
   /** Makes this engine the owner of an unowned, unfinished row; false if it has an owner or is finished. */
   readonly adopt: (id: DownloadId) => Effect.Effect<boolean, StoreError>
-  /** Removes a row that has ended, with its attempts and memberships; succeeds with it as it was. */
-  readonly remove: (id: DownloadId) => Effect.Effect<Download, StoreError>
   /** The group of this name, made if there is none; null makes a group without a name. */
   readonly openGroup: (name: string | null) => Effect.Effect<Group, StoreError>
   readonly group: (id: GroupId) => Effect.Effect<Group, StoreError>

@@ -29,7 +29,9 @@ describe("DownloadRequest.accept", () => {
       output: null,
       headers: [],
       priority: 0,
-      options: defaultOptions
+      options: defaultOptions,
+      tags: [],
+      key: null
     })
   })
 
@@ -213,7 +215,7 @@ describe("DownloadRequest.accept", () => {
         const first = accept(request({ url, headers }))
         if (Either.isLeft(first)) return
         expect(first.right.url).not.toContain("hunter2")
-        const again = accept({ ...first.right, output: undefined })
+        const again = accept({ ...first.right, output: undefined, key: undefined })
         expect(again).toEqual(first)
       })
     )

@@ -23,10 +23,18 @@ const apply = (row: Download, message: Message.Message, at: number): Download =>
 
 const options = (changes: Partial<DownloadOptions>): DownloadOptions => ({ ...defaultOptions, ...changes })
 
+/** Taken up, when its time has come. */
+const claim = (row: Download, now: number): Download =>
+  apply(
+    row.status === "pending" ? row : apply(row, Message.Due(), now),
+    Message.Claimed({ owner: engine }),
+    now
+  )
+
 /** One try that ends with `failure` at `now`: the row after it and the verdict. */
 const attempt = (policy: RetryPolicy, row: Download, failure: DownloadError, now: number) =>
   Effect.gen(function* () {
-    const claimed = apply(row, Message.Claimed({ owner: engine }), now)
+    const claimed = claim(row, now)
     const verdict = yield* decide(policy, claimed, failure, now)
     return { row: apply(claimed, Message.Failed({ failure, verdict }), now), verdict }
   })
@@ -103,7 +111,7 @@ describe("the default retry policy", () => {
       const policy = fromOptions(defaultOptions)
       const { row } = yield* delays(policy, download(), 3)
       const part = { name: "p", dev: "1", ino: "1" }
-      const claimed = apply(row, Message.Claimed({ owner: engine }), 1)
+      const claimed = claim(row, 1)
       const identified = apply(
         claimed,
         Message.Identified({ filename: "f", part, total: 10, validator: strong }),

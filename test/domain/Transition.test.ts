@@ -16,7 +16,7 @@ import {
 } from "../../src/domain/Download.js"
 import { defaultOptions } from "../../src/domain/DownloadRequest.js"
 import * as Message from "../../src/domain/Message.js"
-import { accepting, claimable, maxCrashes, table, transition } from "../../src/domain/Transition.js"
+import { accepting, maxCrashes, table, transition } from "../../src/domain/Transition.js"
 import { download, engine, otherEngine, part, record, reset, strong, unprovable } from "./Fixtures.js"
 
 const statuses = [
@@ -58,6 +58,8 @@ const messages: ReadonlyArray<Message.Message> = [
   failedWith(final),
   Message.Released(),
   Message.Abandoned(),
+  Message.Due(),
+  Message.Discarded(),
   Message.Renounced(),
   Message.PauseRequested(),
   Message.CancelRequested(),
@@ -80,11 +82,15 @@ const processing = (changes: Partial<Download> = {}): Download =>
 describe("the transition table", () => {
   it("speaks of every message, and of no terminal status", () => {
     expect([...tags].sort()).toEqual([...new Set(messages.map((message) => message._tag))].sort())
-    for (const tag of tags) for (const status of accepting(tag)) expect(terminal.has(status)).toBe(false)
+    for (const tag of tags) {
+      // what a cancelled download has left behind goes after its end
+      if (tag === "Discarded") expect(table.Discarded).toEqual({ cancelled: ["cancelled"] })
+      else for (const status of accepting(tag)) expect(terminal.has(status)).toBe(false)
+    }
   })
 
-  it("lets an engine take up what nobody works on", () => {
-    expect(claimable).toEqual(["pending", "retrying", "waiting"])
+  it("lets an engine take up what stands in line", () => {
+    expect(accepting("Claimed")).toEqual(["pending"])
   })
 
   for (const tag of tags) {
@@ -125,7 +131,7 @@ describe("a claim", () => {
       nextAttemptAt: 900,
       waitingSince: 500
     })
-    expect(after(waiting, Message.Claimed({ owner: engine }))).toMatchObject({
+    expect(after(waiting, Message.Due(), Message.Claimed({ owner: engine }))).toMatchObject({
       status: "processing",
       owner: engine,
       epoch: 4,
@@ -173,6 +179,7 @@ describe("progress", () => {
     for (let i = 0; i < 4; i++) {
       row = after(
         row,
+        ...(i === 0 ? [] : [Message.Due()]),
         Message.Claimed({ owner: engine }),
         identified(unprovable),
         checkpointed(60),
@@ -211,6 +218,7 @@ describe("a failed try", () => {
     expect(first).toMatchObject({ status: "waiting", strikes: [], waitingSince: 1000, nextAttemptAt: 6000 })
     const again = after(
       { ...first, waitingSince: 400 },
+      Message.Due(),
       Message.Claimed({ owner: engine }),
       failedWith(waitUntil, full)
     )
@@ -326,15 +334,21 @@ describe("a wrong checksum", () => {
     const once = [identified(), checkpointed(100), Message.Renounced(), failedWith(retryAt, mismatch)]
     let row = download()
     for (let i = 1; i <= 4; i++) {
-      row = after(row, Message.Claimed({ owner: engine }), ...once)
+      row = after(row, ...(i === 1 ? [] : [Message.Due()]), Message.Claimed({ owner: engine }), ...once)
       expect(row).toMatchObject({ status: "retrying", checkpoint: 0, validator: null, total: null })
       expect(row.strikes.map(({ failure }) => failure.reason)).toEqual(Array(i).fill("ChecksumMismatch"))
     }
-    const cut = after(row, Message.Claimed({ owner: engine }), identified(), failedWith(retryAt))
-    expect(cut.strikes).toHaveLength(5)
-    expect(after(cut, Message.Claimed({ owner: engine }), identified(), checkpointed(10)).strikes).toEqual(
-      row.strikes
+    const cut = after(
+      row,
+      Message.Due(),
+      Message.Claimed({ owner: engine }),
+      identified(),
+      failedWith(retryAt)
     )
+    expect(cut.strikes).toHaveLength(5)
+    expect(
+      after(cut, Message.Due(), Message.Claimed({ owner: engine }), identified(), checkpointed(10)).strikes
+    ).toEqual(row.strikes)
   })
 
   const checksum = (digit: string): Checksum => ({ algorithm: "md5", hex: digit.repeat(32) })
@@ -406,6 +420,8 @@ describe("any life of a download", () => {
     },
     fc.constant(Message.Released()),
     { weight: 2, arbitrary: fc.constant(Message.Abandoned()) },
+    { weight: 3, arbitrary: fc.constant(Message.Due()) },
+    fc.constant(Message.Discarded()),
     fc.constant(Message.Renounced()),
     fc.constant(Message.PauseRequested()),
     fc.constant(Message.CancelRequested()),
@@ -473,7 +489,7 @@ describe("any life of a download", () => {
             expect(table[each._tag][row.status]).toBeUndefined()
             continue
           }
-          expect(terminal.has(row.status)).toBe(false)
+          expect(terminal.has(row.status)).toBe(each._tag === "Discarded")
           expect(result.right.updatedAt).toBe(now)
           expectLawful(row, each, result.right)
           row = result.right

@@ -242,6 +242,8 @@ describe("asking again with a checksum", () => {
         headers: [],
         priority: 0,
         options: { ...defaultOptions, checksum },
+        tags: [],
+        key: null,
         meta: null
       })
       const answers = yield* store.enqueue(

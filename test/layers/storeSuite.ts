@@ -32,11 +32,13 @@ const one = (url: string, more: Partial<DownloadRequest> = {}) =>
     return enqueued!
   })
 
-const claimOne = Effect.gen(function* () {
-  const store = yield* Store
-  const rows = yield* store.claim({ limit: 1, adopt: false, onClaimed: () => {} })
-  return rows[0]!
-})
+const claim = (limit: number, adopt = false) =>
+  Effect.gen(function* () {
+    const store = yield* Store
+    return (yield* store.claim({ limit, adopt, onClaimed: () => {} })).rows
+  })
+
+const claimOne = Effect.map(claim(1), (rows) => rows[0]!)
 
 const checksum = { algorithm: "md5", hex: "0".repeat(32) } as const
 const part = { name: "f.sluice-part", dev: "1", ino: "2" }
@@ -90,16 +92,14 @@ export const storeSuite = (
         const a = yield* one("http://h/a")
         const b = yield* one("http://h/b")
         const c = yield* one("http://h/c", { priority: 1 })
-        const claimed = yield* store.claim({ limit: 2, adopt: false, onClaimed: () => {} })
+        const claimed = yield* claim(2, false)
         expect(claimed.map((row) => row.id)).toEqual([c.download.id, a.download.id])
         expect(claimed[0]).toMatchObject({ status: "processing", owner: me, epoch: 1, attempt: 1 })
-        expect(
-          (yield* store.claim({ limit: 9, adopt: false, onClaimed: () => {} })).map((row) => row.id)
-        ).toEqual([b.download.id])
-        expect(yield* store.claim({ limit: 9, adopt: true, onClaimed: () => {} })).toEqual([])
+        expect((yield* claim(9, false)).map((row) => row.id)).toEqual([b.download.id])
+        expect(yield* claim(9, true)).toEqual([])
         yield* store.tell(a.download.id, Message.Failed({ failure, verdict: { _tag: "RetryAt", at: 2000 } }))
         expect(yield* store.nextDue({ adopt: false })).toEqual(Option.some(2000))
-        expect(yield* store.claim({ limit: 9, adopt: false, onClaimed: () => {} })).toEqual([])
+        expect(yield* claim(9, false)).toEqual([])
         yield* TestClock.adjust("2 seconds")
         expect(yield* claimOne).toMatchObject({ id: a.download.id, attempt: 2, strikes: [{ at: 0 }] })
       }).pipe(Effect.provide(layer(me)))
@@ -228,8 +228,8 @@ export const storeSuite = (
           { owner: null, status: "pending" }
         ])
         expect((yield* Effect.flip(store.tell(download.id, identified))).reason).toBe("Refused")
-        expect(yield* store.claim({ limit: 9, adopt: false, onClaimed: () => {} })).toEqual([])
-        expect(yield* store.claim({ limit: 9, adopt: true, onClaimed: () => {} })).toHaveLength(2)
+        expect(yield* claim(9, false)).toEqual([])
+        expect(yield* claim(9, true)).toHaveLength(2)
       }).pipe(Effect.provide(layer(me)))
     )
 
@@ -293,8 +293,8 @@ export const storeSuite = (
             refused: { reason: "ChecksumContradiction" }
           })
           expect((yield* one("http://h/f")).refused).toBe(undefined)
-          expect(yield* heir.claim({ limit: 9, adopt: true, onClaimed: () => {} })).toEqual([])
-          expect(yield* heir.disown(me)).toEqual([])
+          expect(yield* claim(9, true)).toEqual([])
+          expect(yield* heir.disown(me)).toEqual({ cancelled: [], more: false })
           expect(Option.getOrThrow(yield* heir.get(download.id))).toMatchObject({
             status: "pending",
             owner: null,
@@ -302,7 +302,7 @@ export const storeSuite = (
           })
           expect(yield* heir.otherOwners).not.toContain(me)
           expect(yield* heir.adopt(download.id)).toBe(true)
-          expect(yield* heir.claim({ limit: 9, adopt: false, onClaimed: () => {} })).toHaveLength(1)
+          expect(yield* claim(9)).toHaveLength(1)
         }).pipe(Effect.provide(layer(other)))
         // the first engine still believes in its claim; its writes must not land
         expect((yield* Effect.flip(store.tell(download.id, identified))).reason).toBe("Fenced")

@@ -50,7 +50,7 @@ const excuses = (world: World, row: Download): ReadonlySet<Reason> => {
 }
 
 const checkOutcome = (world: World, row: Download): void => {
-  const { disk, violation, wire } = world
+  const { disk, ledger, violation, wire } = world
   if (!terminal.has(row.status)) return violation("Q2", `${row.id} is left ${row.status}`)
   if (row.owner !== null) violation("Q2", `${row.id} is ${row.status} and has the owner ${row.owner}`)
   if (row.status === "failed" && (row.failure === null || !excuses(world, row).has(row.failure.reason))) {
@@ -65,7 +65,8 @@ const checkOutcome = (world: World, row: Download): void => {
       ({ order }) => order.key === key && order.interference?.kind === "cancel"
     )
     if (!asked) violation("Q2", `${row.id} is cancelled, and nobody asked for it`)
-    if (row.part !== null && disk.at(`${row.directory}/${row.part.name}`)?.is(row.part) === true) {
+    const part = row.part ?? ledger.parts.get(row.id)
+    if (part !== undefined && disk.at(`${row.directory}/${part.name}`)?.is(part) === true) {
       violation("C1", `${row.id} is cancelled and its part is still there`)
     }
   }

@@ -2,7 +2,7 @@
  * What the world outside the process knows for certain, across crashes: what was acknowledged to whom, and what was
  * reported as finished. The oracles hold the database to it.
  */
-import type { Download } from "../../src/domain/Download.js"
+import type { Download, PartRecord } from "../../src/domain/Download.js"
 import type { DownloadId } from "../../src/domain/DownloadId.js"
 import type { Order } from "./Scenario.js"
 
@@ -20,6 +20,8 @@ export interface Entry {
 
 export class Ledger {
   readonly entries: ReadonlyArray<Entry>
+  /** The part that each download was last seen with: a row forgets its own when it says that it is gone. */
+  readonly parts = new Map<DownloadId, PartRecord>()
   constructor(orders: ReadonlyArray<Order>) {
     this.entries = orders.map((order) => ({
       order,

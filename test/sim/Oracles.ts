@@ -185,6 +185,7 @@ export const checkRows = (evidence: Evidence, rows: ReadonlyArray<Download>): vo
     }
   }
   for (const row of rows) {
+    if (row.part !== null) ledger.parts.set(row.id, row.part)
     if (row.status === "completed") {
       checkCompleted(
         evidence,

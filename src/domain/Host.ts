@@ -1,0 +1,37 @@
+/**
+ * Hosts as downloads share them: what is known of one is known to all that come from there.
+ *
+ * A host is an origin: scheme, name and port. One that asks for time, or that nobody answers at, is left alone until then by
+ * everybody; downloads from other hosts go on.
+ */
+import type { Failure } from "./Download.js"
+import type { Verdict } from "./Message.js"
+
+/** Until when a host is to be left alone, and why. */
+export interface Cooling {
+  /** Milliseconds since the epoch. */
+  readonly until: number
+  /** A sentence without a full stop. */
+  readonly why: string
+}
+
+export const originOf = (url: string): string => new URL(url).origin
+
+/** Failures that speak of the host, not of the one resource that was asked for. */
+const ofTheHost: ReadonlySet<Failure["reason"]> = new Set<Failure["reason"]>([
+  "HostCooling",
+  "TooManyRequests",
+  "ConnectionRefused"
+])
+
+/** What a failed try (at `now`) says about its host; undefined if nothing. */
+export const coolingOf = (failure: Failure, verdict: Verdict, now: number): Cooling | undefined => {
+  if (!ofTheHost.has(failure.reason)) return undefined
+  const until =
+    failure.retryAfter !== undefined
+      ? now + Math.ceil(failure.retryAfter)
+      : verdict._tag === "Final"
+        ? now
+        : verdict.at
+  return until > now ? { until, why: failure.detail } : undefined
+}

@@ -1,0 +1,45 @@
+/**
+ * Removing what cancelled downloads have left on disk.
+ *
+ * | step | durable after it | after a crash here |
+ * |---|---|---|
+ * | commit `cancelled`, the part still on record | that the part is to go | the row is found as spoiled by the next engine that starts, which goes on here |
+ * | unlink(part), fsync(directory) | the part is gone | the same: there is nothing left to remove |
+ * | commit `Discarded` | that nothing is left | nothing to do |
+ *
+ * Two engines may do it at once: a part is removed only where it is the file that the row names, and saying so twice changes nothing.
+ */
+import * as Effect from "effect/Effect"
+import type { Download } from "../domain/Download.js"
+import type { DownloadId } from "../domain/DownloadId.js"
+import { Discarded } from "../domain/Message.js"
+import type { StoreError } from "../domain/StoreError.js"
+import type { Shape as Disk } from "../services/PartFile.js"
+import type { Shape as Store } from "../services/Store.js"
+import * as Publisher from "./Publisher.js"
+
+/** Rows looked at by one query. */
+const lookSize = 100
+
+export const make = (disk: Disk, store: Store) => {
+  const { discard } = Publisher.make(disk)
+
+  /** Removes the part of a row, if it is cancelled and has one. What can't be removed is told to the log, and stays on record. */
+  const one = (row: Download): Effect.Effect<Download, StoreError> =>
+    row.status !== "cancelled" || row.part === null
+      ? Effect.succeed(row)
+      : Effect.flatMap(discard(row), (gone) => (gone ? store.tell(row.id, Discarded()) : Effect.succeed(row)))
+
+  /** Everything that was still to be removed. */
+  const all: Effect.Effect<void, StoreError> = Effect.gen(function* () {
+    let after: DownloadId | undefined
+    for (;;) {
+      const rows = yield* store.spoiled(after, lookSize)
+      yield* Effect.forEach(rows, one, { discard: true })
+      if (rows.length < lookSize) return
+      after = rows.at(-1)!.id
+    }
+  })
+
+  return { all, one, part: discard }
+}

@@ -1,0 +1,231 @@
+/**
+ * What people ask of downloads, for one or a million, whoever owns them.
+ *
+ * | whose | what a command does |
+ * |---|---|
+ * | nobody's, or this engine's and not at work | the transition, at once |
+ * | this engine's, at work | `desired` changes; its worker is then interrupted, and its ending finds the wish in the row |
+ * | another engine's | `intent`, a column that belongs to whoever asks; the owner takes it up (`obey`), or its heir (`inherit`) |
+ *
+ * Few rows go through `transition` one by one, and events tell of each. Many are changed by one statement, whose guards and
+ * targets are read from the same table (`domain/Transition`); listeners learn which, not how they look now.
+ *
+ * A later command replaces an earlier one that the owner has not taken up. Priorities may be written by anybody: no statement
+ * of an owner's work writes them.
+ */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { type Download, type EngineId, type Status, terminal } from "../domain/Download.js"
+import { type DownloadId, fromKey, toKey } from "../domain/DownloadId.js"
+import {
+  Abandoned,
+  CancelRequested,
+  type Message,
+  PauseRequested,
+  Released,
+  ResumeRequested
+} from "../domain/Message.js"
+import type { Command } from "../domain/Selection.js"
+import type { Commanded, Forgotten } from "../services/Store.js"
+import { accepting, table } from "../domain/Transition.js"
+import { and, inKeys, inStatus } from "./SqlSelection.js"
+import type { Failures, StoreBatch } from "./StoreBatch.js"
+
+/** Rows of one job that are changed one by one. */
+const fewRows = 256
+
+const messageOf: Record<Command, Message> = {
+  pause: PauseRequested(),
+  resume: ResumeRequested(),
+  cancel: CancelRequested()
+}
+
+/** What of the fields that go with a transition is not the same for all. */
+const wishes: Record<Command, string> = {
+  pause: "desired = 'paused'",
+  resume: "desired = 'run', waiting_since = NULL",
+  cancel: "desired = 'cancelled'"
+}
+
+/** Where a command leads from a status in which nobody is at work. */
+const targetOf = (command: Command, status: Status): Status | undefined =>
+  table[messageOf[command]._tag][status]?.[0]
+
+/** The statuses in which a command changes something, `processing` apart. */
+export const changedBy = (command: Command): ReadonlyArray<Status> =>
+  accepting(messageOf[command]._tag).filter(
+    (status) => status !== "processing" && targetOf(command, status) !== status
+  )
+
+/** The statuses in which a command is to be given at all. */
+export const concernedBy = (command: Command): ReadonlyArray<Status> => [...changedBy(command), "processing"]
+
+/** The SET clause of a command for many; `?` is the time, once or (for an ending) twice. */
+const setsOf = (command: Command): readonly [text: string, times: number] => {
+  const [target, ...others] = new Set(changedBy(command).map((status) => targetOf(command, status)!))
+  if (target === undefined || others.length > 0) throw new Error(`${command} leads to more than one status`)
+  const ends = terminal.has(target)
+  return [
+    `status = '${target}', ${wishes[command]}, next_attempt_at = NULL, intent = NULL, updated_at = ?${
+      ends ? ", finished_at = ?, owner = NULL, headers = NULL, live_key = NULL" : ""
+    }`,
+    ends ? 2 : 1
+  ]
+}
+
+interface Dependencies {
+  readonly sql: SqlClient.SqlClient
+  readonly engine: EngineId
+}
+
+interface Wish {
+  readonly download: Download
+  readonly command: Command
+}
+
+export const make = ({ engine, sql }: Dependencies) => {
+  /** Rows of an owner that other processes have asked something of; the wish is taken off the row. */
+  const takeWishes = (owner: EngineId, limit: number) => (batch: StoreBatch) =>
+    Effect.gen(function* () {
+      yield* batch.flush
+      const wanted = yield* sql.unsafe<{ id: number; intent: string }>(
+        `SELECT id, intent FROM sluice_downloads WHERE intent IS NOT NULL AND owner = ? LIMIT ?`,
+        [owner, limit]
+      )
+      if (wanted.length === 0) return []
+      const keys = wanted.map(({ id }) => id)
+      const [here, parameters] = inKeys(keys)
+      yield* sql.unsafe(`UPDATE sluice_downloads SET intent = NULL WHERE ${here}`, parameters)
+      const rows = yield* batch.select(`WHERE ${here}`, parameters)
+      const intents = new Map(wanted.map(({ id, intent }) => [fromKey(id), intent]))
+      return rows.flatMap((download): ReadonlyArray<Wish> => {
+        const intent = intents.get(download.id)!
+        return isCommand(intent) ? [{ download, command: intent }] : []
+      })
+    })
+
+  /** The message, where the status allows it; else the row as it is. */
+  const ifAllowed = (batch: StoreBatch, download: Download, command: Command) =>
+    Effect.catchIf(
+      batch.apply(download, messageOf[command]),
+      ({ reason }) => reason === "Refused",
+      () => Effect.succeed(download)
+    )
+
+  /** Does what other processes have asked of this engine. */
+  const obey = (limit: number) => (batch: StoreBatch) =>
+    Effect.flatMap(
+      takeWishes(engine, limit)(batch),
+      Effect.forEach(({ command, download }) => ifAllowed(batch, download, command))
+    )
+
+  /** The same for an engine that is gone (or leaving): its rows are nobody's then. */
+  const inherit = (owner: EngineId, limit: number) => (batch: StoreBatch) =>
+    Effect.flatMap(
+      takeWishes(owner, limit)(batch),
+      Effect.forEach(({ command, download }) =>
+        Effect.gen(function* () {
+          let row = download
+          if (row.status === "processing")
+            row = yield* batch.apply(row, owner === engine ? Released() : Abandoned())
+          if (row.owner !== null) {
+            row = { ...row, owner: null, epoch: row.epoch + 1 }
+            batch.put(row)
+          }
+          return yield* ifAllowed(batch, row, command)
+        })
+      )
+    )
+
+  /** One portion of a command for many. */
+  const command = (command: Command, ids: ReadonlyArray<DownloadId>) =>
+    Effect.fnUntraced(function* (batch: StoreBatch) {
+      yield* batch.flush
+      const now = Math.floor(yield* Clock.currentTimeMillis)
+      const concerned = and([inKeys(ids.map(toKey)), inStatus(concernedBy(command))])
+      const asked = yield* sql.unsafe<{ id: number }>(
+        `UPDATE sluice_downloads SET intent = ? WHERE ${concerned[0]} AND owner <> ? RETURNING id`,
+        [command, ...concerned[1], engine]
+      )
+      for (const { id } of asked) batch.touch(fromKey(id))
+      const ours = `${concerned[0]} AND (owner IS NULL OR owner = ?)`
+      const parameters = [...concerned[1], engine]
+      // what is at work or has a part is looked at one by one, and so is everything where it is not many
+      const single =
+        ids.length <= fewRows
+          ? yield* batch.select(`WHERE ${ours}`, parameters)
+          : yield* batch.select(
+              `WHERE ${ours} AND (status = 'processing'${command === "cancel" ? " OR part IS NOT NULL" : ""})`,
+              parameters
+            )
+      const changed = yield* Effect.forEach(single, (download) => batch.apply(download, messageOf[command]))
+      yield* batch.flush
+      const [sets, times] = setsOf(command)
+      const rest =
+        ids.length <= fewRows
+          ? []
+          : yield* sql.unsafe<{ id: number; group: number | null }>(
+              `UPDATE sluice_downloads SET ${sets}
+               WHERE ${ours} AND status IN (SELECT value FROM json_each(?)) RETURNING id`,
+              [...Array.from({ length: times }, () => now), ...parameters, JSON.stringify(changedBy(command))]
+            )
+      for (const { id } of rest) {
+        batch.touch(fromKey(id))
+        if (command === "cancel") batch.end(fromKey(id), "cancelled", 0)
+      }
+      return {
+        changed: changed.length + rest.length,
+        asked: asked.length,
+        atWork: single.flatMap(({ id, status }) => (status === "processing" ? [id] : [])),
+        spoiled: changed.filter(({ part, status }) => status === "cancelled" && part !== null)
+      } satisfies Commanded
+    })
+
+  /** Changes the priority of unfinished rows, whoever owns them. */
+  const move = (ids: ReadonlyArray<DownloadId>, priority: number) => (batch: StoreBatch) =>
+    Effect.gen(function* () {
+      yield* batch.flush
+      const [here, parameters] = inKeys(ids.map(toKey))
+      const moved = yield* sql.unsafe<{ id: number }>(
+        `UPDATE sluice_downloads SET priority = ? WHERE ${here} AND live_key IS NOT NULL RETURNING id`,
+        [priority, ...parameters]
+      )
+      for (const { id } of moved) batch.touch(fromKey(id))
+      return moved.length
+    })
+
+  /** Removes rows that have ended, with all that is recorded about them; succeeds with those that had a part. */
+  const forget = (ids: ReadonlyArray<DownloadId>) => (batch: StoreBatch) =>
+    Effect.gen(function* () {
+      yield* batch.flush
+      const [here, parameters] = and([
+        inKeys(ids.map(toKey)),
+        ["status IN ('completed', 'failed', 'cancelled')", []]
+      ])
+      const withPart = yield* batch.select(`WHERE ${here} AND part IS NOT NULL`, parameters)
+      const gone = yield* sql.unsafe<{ id: number }>(
+        `DELETE FROM sluice_downloads WHERE ${here} RETURNING id`,
+        parameters
+      )
+      const keys = gone.map(({ id }) => id)
+      for (const [table, column] of belongings) {
+        yield* sql.unsafe(`DELETE FROM ${table} WHERE ${column} IN (SELECT value FROM json_each(?))`, [
+          JSON.stringify(keys)
+        ])
+      }
+      for (const key of keys) batch.remove(fromKey(key))
+      return { removed: gone.length, withPart } satisfies Forgotten
+    })
+
+  return { command, forget, inherit, move, obey }
+}
+
+/** What is recorded about a download beside its row. */
+const belongings = [
+  ["sluice_attempts", "download_id"],
+  ["sluice_members", "download_id"],
+  ["sluice_tags", "download_id"]
+] as const
+
+const isCommand = (intent: string): intent is Command => intent in messageOf

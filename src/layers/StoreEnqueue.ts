@@ -1,0 +1,230 @@
+/**
+ * Taking requests in, inside a transaction of the store actor: which are new, which attach to an unfinished download of the same
+ * request (PROMISES Q4), and what a new one inherits from a failed one.
+ *
+ * What is new is written by one statement, whatever the number; what attaches is rare, and changed row by row.
+ */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import { createHash } from "node:crypto"
+import { merge, same } from "../domain/Checksum.js"
+import { type Download, type EngineId, noHeaders } from "../domain/Download.js"
+import { type DownloadError, make as makeError } from "../domain/DownloadError.js"
+import { type DownloadId, fromKey, nextKey, toKey } from "../domain/DownloadId.js"
+import { type Accepted, keyOf } from "../domain/DownloadRequest.js"
+import { originOf } from "../domain/Host.js"
+import { ResumeRequested } from "../domain/Message.js"
+import type { Enqueued } from "../services/Store.js"
+import type { RequestKeys } from "./SqlWrite.js"
+import type { Failures, StoreBatch } from "./StoreBatch.js"
+
+/** 128 bits are plenty to tell requests apart, and short enough to index. */
+const hashOf = (request: Accepted): string =>
+  createHash("sha256").update(keyOf(request)).digest("hex").slice(0, 32)
+
+interface Dependencies {
+  readonly sql: SqlClient.SqlClient
+  readonly engine: EngineId
+}
+
+export const make = ({ engine, sql }: Dependencies) => {
+  const knownBy = (column: "live_key" | "request_key", condition: string, keys: string) =>
+    sql.unsafe<{ request: string; id: number }>(
+      `SELECT ${column} AS request, id FROM sluice_downloads
+       WHERE ${column} IN (SELECT value FROM json_each(?)) AND ${condition} ORDER BY id`,
+      [keys]
+    )
+
+  const hostsOf = (origins: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const parameter = JSON.stringify(origins)
+      yield* sql.unsafe(
+        `INSERT INTO sluice_hosts (origin) SELECT value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
+        [parameter]
+      )
+      const rows = yield* sql.unsafe<{ id: number; origin: string }>(
+        `SELECT id, origin FROM sluice_hosts WHERE origin IN (SELECT value FROM json_each(?))`,
+        [parameter]
+      )
+      return new Map(rows.map(({ id, origin }) => [origin, id]))
+    })
+
+  /** With `own`, new and unowned rows belong to this engine at once. */
+  const enqueue = (requests: ReadonlyArray<Accepted>, own: boolean) =>
+    Effect.fnUntraced(function* (batch: StoreBatch) {
+      const now = Math.floor(yield* Clock.currentTimeMillis)
+      yield* batch.flush
+      const hashes = requests.map(hashOf)
+      const parameter = JSON.stringify(hashes)
+      const live = yield* knownBy("live_key", "live_key IS NOT NULL", parameter)
+      // the newest last, so that it is the one found by its key
+      const leftBehind = yield* knownBy("request_key", "status = 'failed' AND part IS NOT NULL", parameter)
+      const heirlooms = new Map<string, Download>()
+      for (const { id, request } of leftBehind) heirlooms.set(request, yield* batch.load(fromKey(id)))
+      const origins = requests.map(({ url }) => originOf(url))
+      const hosts = yield* hostsOf([...new Set(origins)])
+      const known = new Map<string, DownloadId>(live.map(({ id, request }) => [request, fromKey(id)]))
+      const last = yield* sql<{ last: number | null }>`SELECT max(id) AS last FROM sluice_downloads`
+      let key = nextKey(last[0]!.last ?? 0, now, yield* Random.next) - 1
+      const fresh: Array<readonly [Download, RequestKeys]> = []
+      const tagged: Array<readonly [string, number]> = []
+      const answers: Array<Enqueued> = []
+      const attaching: Array<readonly [index: number, id: DownloadId]> = []
+      for (const [i, request] of requests.entries()) {
+        const requestKey = hashes[i]!
+        const existing = known.get(requestKey)
+        if (existing !== undefined) {
+          attaching.push([i, existing])
+          continue
+        }
+        const download = inheriting(
+          initial(fromKey(++key), request, own ? engine : null, now),
+          heirlooms.get(requestKey),
+          batch
+        )
+        known.set(requestKey, download.id)
+        fresh.push([download, { requestKey, hostId: hosts.get(origins[i]!)! }])
+        for (const tag of request.tags) tagged.push([tag, key])
+        answers[i] = { attached: false, download }
+      }
+      yield* batch.insert(fresh)
+      for (const [i, id] of attaching) {
+        const answer = yield* attach(batch, yield* batch.load(id), requests[i]!, own)
+        answers[i] = answer
+        if (answer.refused === undefined) {
+          for (const tag of requests[i]!.tags) tagged.push([tag, toKey(id)])
+        }
+      }
+      for (const [i, { retries }] of requests.entries()) {
+        if (retries === undefined || answers[i]!.refused !== undefined) continue
+        batch.put({ ...(yield* batch.load(retries)), retriedAs: answers[i]!.download.id })
+      }
+      if (tagged.length > 0) {
+        yield* sql.unsafe(
+          `INSERT INTO sluice_tags (tag, download_id)
+           SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?) WHERE true
+           ON CONFLICT DO NOTHING`,
+          [JSON.stringify(tagged)]
+        )
+      }
+      return answers
+    })
+
+  /**
+   * What the later of two equal requests says of headers, limits and priority replaces what the earlier said; its tags are added.
+   * A checksum is added, but never changed or silently left out: then the later request is refused, and nothing is changed.
+   */
+  const attach = (
+    batch: StoreBatch,
+    download: Download,
+    request: Accepted,
+    own: boolean
+  ): Effect.Effect<Enqueued, Failures> =>
+    Effect.gen(function* () {
+      const foreign = download.owner !== null && download.owner !== engine
+      const refused = contradiction(download, request)
+      if (refused !== undefined) return { attached: true, download, refused }
+      const checksum = merge(download.options.checksum, request.options.checksum, closed(download, foreign))
+      if (Either.isLeft(checksum)) return { attached: true, download, refused: checksum.left }
+      if (foreign) return { attached: true, download }
+      const adopted = own && download.owner === null
+      batch.put({
+        ...download,
+        // one more try of an old request, which has dropped its headers, says nothing of these
+        headers:
+          request.retries !== undefined && request.headers.length === 0 ? download.headers : headersOf(request),
+        options: { ...request.options, checksum: checksum.right },
+        priority: request.priority,
+        tags: [...new Set([...download.tags, ...request.tags])],
+        meta: request.meta ?? download.meta,
+        owner: adopted ? engine : download.owner,
+        epoch: adopted ? download.epoch + 1 : download.epoch
+      })
+      const current = yield* batch.load(download.id)
+      // whoever asks wants it to go on, and to know soon where the server still says to wait; a backoff goes on where it was
+      const held = current.status === "paused" || current.status === "waiting" || current.desired === "paused"
+      return { attached: true, download: held ? yield* batch.apply(current, ResumeRequested()) : current }
+    })
+
+  return { enqueue }
+}
+
+type Request = Pick<Download, "url" | "directory" | "output">
+
+const sameRequest = (one: Request, other: Request): boolean =>
+  one.url === other.url && one.directory === other.directory && one.output === other.output
+
+/** A caller's key names one request at a time. */
+const contradiction = (download: Download, request: Accepted): DownloadError | undefined =>
+  sameRequest(download, request)
+    ? undefined
+    : makeError(
+        "InvalidRequest",
+        `the key "${request.key}" belongs to the unfinished download ${download.id} of ${download.url}`
+      )
+
+/** Why no checksum can be added to an unfinished download, if so. */
+const closed = (download: Download, foreign: boolean): string | undefined => {
+  if (foreign) return "another engine is working on it"
+  return download.publishing === null ? undefined : "its file is about to get its name"
+}
+
+/**
+ * A new try of a request that failed goes on with the part it left behind; that part has one owner again. Not where it
+ * was about to get its name, unverified by the checksum that is asked for now: it may have the name already.
+ */
+const inheriting = (download: Download, failed: Download | undefined, batch: StoreBatch): Download => {
+  // under a key, the failed one may have been another request
+  if (failed === undefined || !sameRequest(failed, download)) return download
+  const { checksum } = download.options
+  const verified =
+    checksum === null || (failed.options.checksum !== null && same(checksum, failed.options.checksum))
+  if (failed.publishing !== null && !verified) return download
+  batch.put({ ...failed, part: null })
+  const { checkpoint, filename, part, publishing, total, validator } = failed
+  return { ...download, checkpoint, filename, part, publishing, total, validator }
+}
+
+const headersOf = ({ headers }: Accepted): Download["headers"] =>
+  headers.length === 0 ? noHeaders : Redacted.make(headers)
+
+const initial = (id: DownloadId, request: Accepted, owner: EngineId | null, now: number): Download => ({
+  id,
+  url: request.url,
+  directory: request.directory,
+  output: request.output,
+  key: request.key,
+  headers: headersOf(request),
+  options: request.options,
+  priority: request.priority,
+  tags: request.tags,
+  meta: request.meta,
+  status: "pending",
+  desired: "run",
+  owner,
+  epoch: 0,
+  filename: null,
+  part: null,
+  checkpoint: 0,
+  total: null,
+  validator: null,
+  publishing: null,
+  outcome: null,
+  attempt: 0,
+  attemptStartedAt: null,
+  attemptFrom: 0,
+  strikes: [],
+  crashes: 0,
+  nextAttemptAt: null,
+  waitingSince: null,
+  failure: null,
+  retriedAs: null,
+  pid: null,
+  createdAt: now,
+  updatedAt: now,
+  finishedAt: null
+})

@@ -1,0 +1,94 @@
+/**
+ * Whose a row is: becoming an owner, and giving up or inheriting all that an engine owned, in portions that keep every
+ * transaction short.
+ *
+ * | what an engine owned | what becomes of it when it has gone |
+ * |---|---|
+ * | asked for by other processes meanwhile (`intent`) | done first, so that nothing asked for is lost with the one it was asked of |
+ * | being processed | `Abandoned` by a dead engine (counted, so that a poisonous download ends), `Released` by one that leaves |
+ * | waiting, retrying, pending, paused | given up by one statement a portion, without loading a row |
+ *
+ * Each portion is one transaction; a crash between two leaves the rest with its owner, for the next heir. The engine is
+ * unlisted with the last portion.
+ */
+import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { type Download, type EngineId, terminal } from "../domain/Download.js"
+import { type DownloadId, fromKey } from "../domain/DownloadId.js"
+import { Abandoned, Released } from "../domain/Message.js"
+import type { Disowned } from "../services/Store.js"
+import type { Failures, StoreBatch } from "./StoreBatch.js"
+
+/** Rows that are loaded, in one transaction. */
+const loadSize = 500
+
+/** Rows that are moved by a statement, in one transaction. */
+const moveSize = 5000
+
+/** The statuses of rows that wait, each with the condition of the index that has them by owner. */
+const waiting = [
+  "status = 'pending'",
+  "status IN ('retrying', 'waiting')",
+  "status IN ('processing', 'paused')"
+]
+
+interface Dependencies {
+  readonly sql: SqlClient.SqlClient
+  readonly engine: EngineId
+  /** Does what other processes have asked of an engine that has gone; succeeds with the rows concerned, nobody's now. */
+  readonly inherit: (
+    owner: EngineId,
+    limit: number
+  ) => (batch: StoreBatch) => Effect.Effect<ReadonlyArray<Download>, Failures>
+}
+
+export const make = ({ engine, inherit, sql }: Dependencies) => {
+  const register = Effect.gen(function* () {
+    const now = Math.floor(yield* Clock.currentTimeMillis)
+    yield* sql`INSERT OR IGNORE INTO sluice_engines (id, pid, started_at) VALUES (${engine}, ${process.pid}, ${now})`
+  })
+
+  const adopt = (id: DownloadId) =>
+    Effect.fnUntraced(function* (batch: StoreBatch) {
+      const download = yield* batch.load(id)
+      if (download.owner !== null || terminal.has(download.status)) return download.owner === engine
+      batch.put({ ...download, owner: engine, epoch: download.epoch + 1 })
+      return true
+    })
+
+  /** One portion of the rows of an engine that is gone (or of this one, when it goes). */
+  const disown = (owner: EngineId) =>
+    Effect.fnUntraced(function* (batch: StoreBatch) {
+      yield* batch.flush
+      const cancelled: Array<Download> = []
+      const obeyed = yield* inherit(owner, loadSize)(batch)
+      for (const next of obeyed) if (next.status === "cancelled") cancelled.push(next)
+      if (obeyed.length === loadSize) return { cancelled, more: true } satisfies Disowned
+      yield* batch.flush
+      const processing = yield* batch.select(
+        `WHERE status IN ('processing', 'paused') AND status = 'processing' AND owner = ? LIMIT ?`,
+        [owner, loadSize]
+      )
+      for (const download of processing) {
+        const next = yield* batch.apply(download, owner === engine ? Released() : Abandoned())
+        if (next.status === "cancelled") cancelled.push(next)
+      }
+      if (processing.length === loadSize) return { cancelled, more: true } satisfies Disowned
+      yield* batch.flush
+      for (const status of waiting) {
+        const moved = yield* sql.unsafe<{ id: number }>(
+          // the new epoch fences a worker that did not stop in time
+          `UPDATE sluice_downloads SET owner = NULL, epoch = epoch + 1
+           WHERE id IN (SELECT id FROM sluice_downloads WHERE ${status} AND owner = ? LIMIT ?) RETURNING id`,
+          [owner, moveSize]
+        )
+        for (const { id } of moved) batch.touch(fromKey(id))
+        if (moved.length === moveSize) return { cancelled, more: true } satisfies Disowned
+      }
+      yield* sql`DELETE FROM sluice_engines WHERE id = ${owner}`
+      return { cancelled, more: false } satisfies Disowned
+    })
+
+  return { adopt, disown, register }
+}
