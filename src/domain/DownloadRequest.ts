@@ -171,10 +171,11 @@ const acceptMeta = (meta: unknown): Either.Either<unknown, DownloadError> => {
 /** Reads a URL that can be downloaded from. It may still carry credentials, and the error shows none. */
 export const parseUrl = (text: string): Either.Either<URL, DownloadError> => {
   const raw = text.trim()
-  if (!URL.canParse(raw)) {
+  const parsed = Either.try(() => new URL(raw))
+  if (Either.isLeft(parsed)) {
     return Either.left(make("InvalidUrl", `"${printable(redactUrl(raw))}" is not a URL`))
   }
-  const url = new URL(raw)
+  const url = parsed.right
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     return Either.left(
       make(
@@ -233,9 +234,10 @@ export const accept = (
     const user = decode(url.username)
     headers.push(["Authorization", `Basic ${Encoding.encodeBase64(`${user}:${decode(url.password)}`)}`])
   }
-  url.username = ""
-  url.password = ""
-  url.hash = ""
+  // to set them takes time, and most have none
+  if (url.username !== "") url.username = ""
+  if (url.password !== "") url.password = ""
+  if (url.href.includes("#")) url.hash = ""
   const { directory = "" } = request
   if (!absolute.test(directory) || directory.includes("\u0000")) {
     return Either.left(

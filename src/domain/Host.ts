@@ -15,7 +15,8 @@ export interface Cooling {
   readonly why: string
 }
 
-export const originOf = (url: string): string => new URL(url).origin
+/** Of a URL as requests are kept: normalised, and without credentials. */
+export const originOf = (url: string): string => url.slice(0, url.indexOf("/", url.indexOf("//") + 2))
 
 /** Failures that speak of the host, not of the one resource that was asked for. */
 const ofTheHost: ReadonlySet<Failure["reason"]> = new Set<Failure["reason"]>([

@@ -139,8 +139,8 @@ const queue = Effect.gen(function* () {
   // that happens in between
   yield* sql`CREATE TABLE sluice_rows (
     id INTEGER PRIMARY KEY,
-    request_key TEXT NOT NULL,
-    live_key TEXT,
+    request_key BLOB NOT NULL,
+    live_key BLOB,
     url TEXT NOT NULL,
     host_id INTEGER NOT NULL,
     directory TEXT NOT NULL,
@@ -177,11 +177,12 @@ const queue = Effect.gen(function* () {
     updated_at INTEGER NOT NULL,
     finished_at INTEGER
   )`
-  const kept = `id, request_key, url, directory, output, headers, options, priority, meta, status, desired, owner, epoch,
+  const kept = `id, url, directory, output, headers, options, priority, meta, status, desired, owner, epoch,
     filename, part, checkpoint, total, validator, publishing, outcome, attempt, attempt_started_at, attempt_from, strikes,
     crashes, next_attempt_at, waiting_since, failure, pid, created_at, updated_at, finished_at`
-  yield* sql.unsafe(`INSERT INTO sluice_rows (live_key, host_id, ${kept})
-    SELECT CASE WHEN status NOT IN ('completed', 'failed', 'cancelled') THEN request_key END,
+  yield* sql.unsafe(`INSERT INTO sluice_rows (request_key, live_key, host_id, ${kept})
+    SELECT unhex(substr(request_key, 1, 20)),
+      CASE WHEN status NOT IN ('completed', 'failed', 'cancelled') THEN unhex(substr(request_key, 1, 20)) END,
       (SELECT h.id FROM sluice_hosts AS h WHERE h.origin = sluice_downloads.origin), ${kept} FROM sluice_downloads`)
   yield* sql`DROP TABLE sluice_downloads`
   yield* sql`ALTER TABLE sluice_rows RENAME TO sluice_downloads`

@@ -60,7 +60,7 @@ const make = Effect.gen(function* () {
 
   return Store.of({
     enqueue: Effect.fn("Store.enqueue")((accepted, { own }) =>
-      own ? askAsOwner(requests.enqueue(accepted, true)) : ask(requests.enqueue(accepted, false))
+      (own ? askAsOwner : ask)(requests.enqueue(accepted, own), { weight: accepted.length })
     ),
     claim: ({ adopt, limit, onClaimed }) => {
       let claimed: ReadonlyArray<Download> = []
@@ -71,21 +71,29 @@ const make = Effect.gen(function* () {
     tell: (id, message) => ask(apply(id, message), { id }),
     note: (id, message) => submit(apply(id, message), { id }),
     ...reads,
-    command: (command, ids) => ask(commands.command(command, ids)),
+    command: (command, ids) => ask(commands.command(command, ids), { weight: ids.length }),
     obey: ask(commands.obey(wishes)),
-    move: (ids, priority) => ask(commands.move(ids, priority)),
-    forget: (ids) => ask(commands.forget(ids)),
+    move: (ids, priority) => ask(commands.move(ids, priority), { weight: ids.length }),
+    forget: (ids) => ask(commands.forget(ids), { weight: ids.length }),
     openGroup: (name) => ask(() => groups.open(name)),
     sealGroup: (id) => ask(groups.seal(id)),
     enqueueInto: Effect.fn("Store.enqueueInto")((id, accepted, { own }) =>
-      Effect.flatten(askAsOwner((batch) => groups.fill(id, batch, requests.enqueue(accepted, own)(batch))))
+      Effect.flatten(
+        askAsOwner((batch) => groups.fill(id, batch, requests.enqueue(accepted, own)(batch)), {
+          weight: accepted.length
+        })
+      )
     ),
-    disown: (owner) => ask(owners.disown(owner)),
+    disown: (owner) => ask(owners.disown(owner), { weight: StoreOwners.moveSize }),
     adopt: (id) => askAsOwner(owners.adopt(id), { id }),
     release: Effect.suspend(() => {
       // no longer listed after this: whatever it may still come to own has to list it again
       registered = false
-      return Effect.asVoid(Effect.repeat(ask(owners.disown(engine)), { while: ({ more }) => more }))
+      return Effect.asVoid(
+        Effect.repeat(ask(owners.disown(engine), { weight: StoreOwners.moveSize }), {
+          while: ({ more }) => more
+        })
+      )
     }),
     isAlone: database.path === ":memory:",
     onCommit,

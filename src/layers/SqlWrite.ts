@@ -1,14 +1,14 @@
 /**
  * Downloads as rows of the database: writing them.
  *
- * Statements take all their rows as one JSON parameter, so that their text is constant whatever the batch: each is prepared
- * once. What is written is what has changed, by the narrowest of a few statements that covers it: most changes touch a few
+ * What is written is what has changed, by the narrowest of a few statements that covers it: most changes touch a few
  * columns and no index.
  */
 import * as Redacted from "effect/Redacted"
 import type { Download } from "../domain/Download.js"
 import { toKey } from "../domain/DownloadId.js"
 import { defaultOptions, type DownloadOptions } from "../domain/DownloadRequest.js"
+import * as SqlBulk from "./SqlBulk.js"
 import type { Row } from "./SqlRow.js"
 
 const jsonOrNull = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
@@ -61,121 +61,196 @@ const encodeOptions = (options: DownloadOptions): string =>
     )
   )
 
-/** An UPDATE of some fields, for any number of rows; its text never changes, so that it is prepared once. */
-export interface Update {
-  readonly statement: string
-  readonly fields: ReadonlySet<Field>
-  /** A row of the JSON parameter, to be written if the stored epoch is still `epoch`. */
-  readonly encode: (download: Download, epoch: number) => ReadonlyArray<unknown>
+/** A row to be written, if the stored epoch is still `epoch`. */
+interface Changed {
+  readonly next: Download
+  readonly epoch: number
 }
 
-const update = (fields: ReadonlyArray<Field>): Update => {
-  const columns = fields.map((field) => changing[field][0])
-  const encoders = fields.map((field) => changing[field][1] as (download: Download) => unknown)
-  const finishes = fields.includes("finishedAt")
-  const sets = [
-    ...columns.map((column) => `${column} = j.${column}`),
-    // what has ended is nobody's, can be asked for again, and nothing more is wanted of it
-    ...(finishes ? ["live_key = iif(j.finished_at IS NULL, live_key, NULL)"] : []),
-    ...(finishes ? ["intent = iif(j.finished_at IS NULL, intent, NULL)"] : [])
-  ]
-  const values = ["id", "was", ...columns].map((column, i) => `json_extract(value, '$[${i}]') AS ${column}`)
+/** A statement that writes some fields. */
+interface Update extends SqlBulk.Bulk<Changed> {
+  readonly fields: ReadonlySet<Field>
+}
+
+const encoderOf = (field: Field): ((download: Download) => unknown) => changing[field][1]
+
+const update = (own: ReadonlyArray<Field>, shared: ReadonlyArray<Field>): Update => {
+  const fields = new Set([...own, ...shared])
+  const finishedAt = ({ next }: Changed) => next.finishedAt
   return {
-    statement: `UPDATE sluice_downloads SET ${sets.join(", ")}
-FROM (SELECT ${values.join(", ")} FROM json_each(?)) AS j
-WHERE sluice_downloads.id = j.id AND sluice_downloads.epoch = j.was
-RETURNING sluice_downloads.id`,
-    fields: new Set(fields),
-    encode: (download, epoch) => [toKey(download.id), epoch, ...encoders.map((encode) => encode(download))]
+    ...SqlBulk.update<Changed>(
+      "sluice_downloads",
+      [
+        ["id", ({ next }) => toKey(next.id)],
+        ...own.map((field): SqlBulk.Value<Changed> => [
+          changing[field][0],
+          ({ next }) => encoderOf(field)(next)
+        ])
+      ],
+      [
+        ...shared.map((field): SqlBulk.Value<Changed> => [
+          `${changing[field][0]} = ?`,
+          ({ next }) => encoderOf(field)(next)
+        ]),
+        // what has ended can be asked for again, and nothing more is wanted of it
+        ...(fields.has("finishedAt")
+          ? ([
+              ["live_key = iif(? IS NULL, live_key, NULL)", finishedAt],
+              ["intent = iif(? IS NULL, intent, NULL)", finishedAt]
+            ] as const)
+          : [])
+      ],
+      ["epoch", ({ epoch }) => epoch]
+    ),
+    fields
   }
 }
 
-const taken = ["status", "owner", "epoch", "attempt", "attemptStartedAt", "attemptFrom", "updatedAt"] as const
-const brought = [
+/** What is different from row to row, as a rule; anything else mostly is the same for those that are written together. */
+const individual = [
   "filename",
   "part",
   "checkpoint",
   "total",
   "validator",
   "publishing",
-  "strikes",
-  "crashes",
-  "waitingSince",
-  "updatedAt"
-] as const
-const ended = [
-  ...brought,
-  "status",
-  "owner",
   "headers",
-  "outcome",
+  "tags",
+  "meta",
+  "strikes",
   "failure",
-  "pid",
+  "retriedAs",
   "attemptStartedAt",
   "nextAttemptAt",
-  "finishedAt"
+  "waitingSince"
 ] as const
+const isIndividual = (field: Field): boolean => (individual as ReadonlyArray<Field>).includes(field)
+
+const wide = (fields: ReadonlyArray<Field>): Update =>
+  update(
+    fields.filter(isIndividual),
+    fields.filter((field) => !isIndividual(field))
+  )
 
 /**
- * From the narrowest to the widest: what a claim changes, what a response and its bytes change, what an ending changes, anything but
- * what other processes may write too, everything. A statement over all columns costs four times one over a few.
+ * From the narrowest to the widest: what a claim changes, what a response and its bytes change, what a success changes, anything but
+ * what other processes may write too, everything.
  */
 const updates: ReadonlyArray<Update> = [
-  update(taken),
-  update(brought),
-  update(ended),
-  update(allFields.filter((field) => field !== "priority")),
-  update(allFields)
+  update([], ["status", "owner", "epoch", "attempt", "attemptStartedAt", "attemptFrom", "updatedAt"]),
+  update(
+    ["filename", "part", "checkpoint", "total", "validator", "publishing"],
+    ["strikes", "crashes", "waitingSince", "updatedAt"]
+  ),
+  update(
+    ["filename", "checkpoint", "total", "validator", "publishing"],
+    [
+      "status",
+      "owner",
+      "headers",
+      "part",
+      "outcome",
+      "failure",
+      "pid",
+      "attemptStartedAt",
+      "strikes",
+      "crashes",
+      "waitingSince",
+      "nextAttemptAt",
+      "updatedAt",
+      "finishedAt"
+    ]
+  ),
+  wide(allFields.filter((field) => field !== "priority")),
+  wide(allFields)
 ]
 
-/** The narrowest statement that writes all in which the two differ. */
-export const updateFor = (stored: Download, next: Download): Update => {
-  const different = allFields.filter((field) => stored[field] !== next[field])
-  return updates.find(({ fields }) => different.every((field) => fields.has(field)))!
+/** A statement, its parameters, and the rows it writes. */
+export type Write = { readonly statement: string } & SqlBulk.Call<Changed>
+
+/** The statements that write all in which these rows differ from what is stored. */
+export const writes = (
+  rows: ReadonlyArray<readonly [stored: Download, next: Download]>
+): ReadonlyArray<Write> => {
+  const portions = new Map<Update, Array<Changed>>()
+  for (const [stored, next] of rows) {
+    const different = allFields.filter((field) => stored[field] !== next[field])
+    const narrowest = updates.find(({ fields }) => different.every((field) => fields.has(field)))!
+    const changed: Changed = { next, epoch: stored.epoch }
+    const portion = portions.get(narrowest)
+    if (portion === undefined) portions.set(narrowest, [changed])
+    else portion.push(changed)
+  }
+  return Array.from(portions, ([update, changed]) =>
+    SqlBulk.calls(update, changed).map((call) => ({ ...call, statement: update.statement }))
+  ).flat()
 }
 
-/** What identifies a request in the database. */
-export interface RequestKeys {
+/** A new row, with what identifies its request in the database. */
+export interface Fresh {
+  readonly download: Download
+  /** 20 hexadecimal digits. */
   readonly requestKey: string
   readonly hostId: number
 }
 
-const inserted: ReadonlyArray<
-  readonly [column: string, encode: (download: Download, keys: RequestKeys) => unknown]
-> = [
-  ["id", ({ id }) => toKey(id)],
-  ["request_key", (_, { requestKey }) => requestKey],
-  ["live_key", (_, { requestKey }) => requestKey],
-  ["url", ({ url }) => url],
-  ["host_id", (_, { hostId }) => hostId],
-  ["directory", ({ directory }) => directory],
-  ["output", ({ output }) => output],
-  ["key", ({ key }) => key],
-  ["created_at", ({ createdAt }) => createdAt],
-  ["updated_at", ({ updatedAt }) => updatedAt],
-  ...(["headers", "options", "priority", "tags", "meta", "owner"] as const).map((field) => changing[field])
+const columnOf = (field: Field): SqlBulk.Value<Fresh> => [
+  changing[field][0],
+  ({ download }) => encoderOf(field)(download)
 ]
 
-/** What a download has from a failed one of the same request; the columns of all others have the defaults of the table. */
-const inherited: ReadonlyArray<Field> = ["filename", "part", "checkpoint", "total", "validator", "publishing"]
+const isNew: ReadonlyArray<SqlBulk.Value<Fresh>> = [
+  ["id", ({ download }) => toKey(download.id)],
+  ["request_key", ({ requestKey }) => requestKey],
+  ["url", ({ download }) => download.url],
+  ["host_id", ({ hostId }) => hostId]
+]
+const isCommon: ReadonlyArray<SqlBulk.Value<Fresh>> = [
+  ["directory", ({ download }) => download.directory],
+  ["created_at", ({ download }) => download.createdAt],
+  ["updated_at", ({ download }) => download.updatedAt],
+  ...(["options", "priority", "owner"] as const).map(columnOf)
+]
+const isSpecial: ReadonlyArray<SqlBulk.Value<Fresh>> = [
+  ["output", ({ download }) => download.output],
+  ["key", ({ download }) => download.key],
+  ...(
+    [
+      "headers",
+      "tags",
+      "meta",
+      // what it has from a failed one of the same request
+      "filename",
+      "part",
+      "checkpoint",
+      "total",
+      "validator",
+      "publishing"
+    ] as const
+  ).map(columnOf)
+]
 
-/** A row of the insert statement's JSON parameter. A new download is pending, and holds at most what it has inherited. */
-export const encodeInsert = (download: Download, keys: RequestKeys): ReadonlyArray<unknown> => {
-  const values = inserted.map(([, encode]) => encode(download, keys))
-  return download.part === null
-    ? values
-    : [...values, ...inherited.map((field) => changing[field][1](download))]
-}
+const keys = [
+  ["request_key", "unhex(j.request_key)"],
+  ["live_key", "unhex(j.request_key)"]
+] as const
 
-const insert = (columns: ReadonlyArray<string>): string =>
-  `INSERT INTO sluice_downloads (${columns.join(", ")})
-SELECT ${columns.map((_, i) => `json_extract(value, '$[${i}]')`).join(", ")} FROM json_each(?)`
+const plain = SqlBulk.insert("INSERT INTO sluice_downloads", isNew, isCommon, keys)
+const special = SqlBulk.insert("INSERT INTO sluice_downloads", [...isNew, ...isSpecial], isCommon, keys)
 
-/** For rows that hold nothing. */
-export const insertStatement = insert(inserted.map(([column]) => column))
+const isPlain = ({ download }: Fresh): boolean =>
+  download.part === null &&
+  download.output === null &&
+  download.key === null &&
+  download.meta === null &&
+  download.tags.length === 0 &&
+  Redacted.value(download.headers).length === 0
 
-/** For rows that have inherited something. */
-export const insertHeirsStatement = insert([
-  ...inserted.map(([column]) => column),
-  ...inherited.map((field) => changing[field][0])
-])
+/** The statements that add these rows. */
+export const inserts = (
+  rows: ReadonlyArray<Fresh>
+): ReadonlyArray<{ readonly statement: string; readonly parameters: ReadonlyArray<unknown> }> =>
+  [[plain, rows.filter(isPlain)] as const, [special, rows.filter((row) => !isPlain(row))] as const].flatMap(
+    ([bulk, some]) =>
+      SqlBulk.calls(bulk, some).map(({ parameters }) => ({ parameters, statement: bulk.statement }))
+  )

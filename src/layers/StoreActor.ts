@@ -17,7 +17,6 @@
  * them all; no fiber is forked inside the transaction (it would inherit the connection).
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
-import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -49,16 +48,34 @@ interface Job {
   readonly id?: DownloadId | undefined
   /** Called after the commit, before any job of the transaction is answered. */
   readonly committed?: (() => void) | undefined
+  /** Rows it may change. @default 1 */
+  readonly weight?: number | undefined
 }
 
 /** What a job is about. */
-type About = Pick<Job, "id" | "committed">
+type About = Omit<Job, "run" | "done">
 
 /** A piece of work inside a transaction. */
 export type Work<A> = (batch: StoreBatch) => Effect.Effect<A, Failures>
 
-/** Jobs taken into one transaction at most, so that none takes long. */
+/** Jobs taken into one transaction at most, and rows that they may change, so that none takes long. */
 const batchSize = 512
+const batchWeight = 2000
+
+/** Jobs by transaction, in order. */
+const portionsOf = (jobs: Iterable<Job>): ReadonlyArray<ReadonlyArray<Job>> => {
+  const portions: Array<Array<Job>> = []
+  let weight = Infinity
+  for (const job of jobs) {
+    weight += job.weight ?? 1
+    if (weight > batchWeight) {
+      portions.push([])
+      weight = job.weight ?? 1
+    }
+    portions.at(-1)!.push(job)
+  }
+  return portions
+}
 
 const refusals: ReadonlySet<StoreError["reason"]> = new Set<StoreError["reason"]>([
   "Fenced",
@@ -122,26 +139,24 @@ export const make = Effect.fnUntraced(function* ({
     Exit.fail(new StoreError({ reason: "Fenced", path: database.path, detail: id }))
 
   const settle = (jobs: ReadonlyArray<Job>): Effect.Effect<void> =>
-    jobs.length === 0
-      ? Effect.void
-      : commit(jobs).pipe(
-          Effect.matchCauseEffect({
-            onFailure: (cause) =>
-              Effect.forEach(jobs, (job) => Deferred.failCause(job.done, cause), { discard: true }),
-            onSuccess: ({ batch, exits }) =>
-              Effect.gen(function* () {
-                yield* Ref.update(state, (before) => believe(before, batch, engine))
-                for (const job of jobs) job.committed?.()
-                yield* PubSub.publishAll(changes, batch.changes())
-                for (const listener of listeners) listener(batch)
-                for (const [i, { done, id }] of jobs.entries()) {
-                  const fenced = id !== undefined && batch.fenced.has(id)
-                  Deferred.unsafeDone(done, fenced ? fencedOff(id) : exits[i]!)
-                }
-              })
-          }),
-          Effect.uninterruptible
-        )
+    commit(jobs).pipe(
+      Effect.matchCauseEffect({
+        onFailure: (cause) =>
+          Effect.forEach(jobs, (job) => Deferred.failCause(job.done, cause), { discard: true }),
+        onSuccess: ({ batch, exits }) =>
+          Effect.gen(function* () {
+            yield* Ref.update(state, (before) => believe(before, batch, engine))
+            for (const job of jobs) job.committed?.()
+            yield* PubSub.publishAll(changes, batch.changes())
+            for (const listener of listeners) listener(batch)
+            for (const [i, { done, id }] of jobs.entries()) {
+              const fenced = id !== undefined && batch.fenced.has(id)
+              Deferred.unsafeDone(done, fenced ? fencedOff(id) : exits[i]!)
+            }
+          })
+      }),
+      Effect.uninterruptible
+    )
 
   const pause = commitInterval === 0 ? Effect.void : Effect.sleep(commitInterval)
 
@@ -150,7 +165,10 @@ export const make = Effect.fnUntraced(function* ({
       while: (ended) => !ended,
       body: () =>
         Effect.flatMap(restore(inbox.takeAll), ([jobs, ended]) =>
-          Effect.as(Effect.zipRight(settle(Chunk.toReadonlyArray(jobs)), ended ? Effect.void : pause), ended)
+          Effect.forEach(portionsOf(jobs), settle, { discard: true }).pipe(
+            Effect.zipRight(ended ? Effect.void : pause),
+            Effect.as(ended)
+          )
         )
     })
   ).pipe(Effect.annotateLogs("module", "sluice/Store"), Effect.forkScoped, Effect.interruptible)

@@ -19,17 +19,41 @@ import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { transition } from "../domain/Transition.js"
 import type { StoreChange } from "../services/Store.js"
+import * as SqlBulk from "./SqlBulk.js"
 import * as SqlRow from "./SqlRow.js"
 import * as SqlWrite from "./SqlWrite.js"
 
 export type Failures = StoreError | SqlError
 
-/** An ended attempt, as a row of the log (columns of `attemptStatement`). */
-type AttemptRow = ReadonlyArray<unknown>
+/** A try that has ended: the row as it was processed, and as it stands now. */
+interface Ended {
+  readonly before: Download
+  readonly after: Download
+}
 
-const attemptStatement = `INSERT OR REPLACE INTO sluice_attempts
-  (download_id, attempt, source, owner, pid, started_at, ended_at, status, from_bytes, to_bytes, failure, next_attempt_at)
-  SELECT ${Array.from({ length: 12 }, (_, i) => `json_extract(value, '$[${i}]')`).join(", ")} FROM json_each(?)`
+const attempts = SqlBulk.insert<Ended>(
+  "INSERT OR REPLACE INTO sluice_attempts",
+  [
+    ["download_id", ({ before }) => toKey(before.id)],
+    ["source", ({ before }) => before.url],
+    ["started_at", ({ before, after }) => before.attemptStartedAt ?? after.updatedAt],
+    ["to_bytes", ({ after }) => after.checkpoint]
+  ],
+  [
+    ["attempt", ({ before }) => before.attempt],
+    ["owner", ({ before }) => before.owner],
+    ["pid", ({ before }) => before.pid],
+    ["ended_at", ({ after }) => after.updatedAt],
+    ["status", ({ after }) => after.status],
+    ["from_bytes", ({ before }) => before.attemptFrom],
+    [
+      "failure",
+      ({ after }) =>
+        after.status === "completed" || after.failure === null ? null : JSON.stringify(after.failure)
+    ],
+    ["next_attempt_at", ({ after }) => after.nextAttemptAt]
+  ]
+)
 
 /** Tries of one download that the log keeps: the newest. */
 const keptAttempts = 100
@@ -48,7 +72,7 @@ export class StoreBatch {
   /** Rows as they are in the database. */
   private readonly stored = new Map<DownloadId, Download>()
   private readonly dirty = new Set<DownloadId>()
-  private readonly attempts: Array<AttemptRow> = []
+  private readonly attempts: Array<Ended> = []
   private readonly cooling = new Map<string, Cooling>()
   private readonly endedUnseen: Array<readonly [number, Status, number]> = []
   /** Rows changed by this batch, ever. */
@@ -130,9 +154,11 @@ export class StoreBatch {
         ),
       onRight: (next) => {
         this.put(next)
-        if (download.status === "processing" && next.status !== "processing") this.logAttempt(download, next)
+        if (download.status === "processing" && next.status !== "processing") {
+          this.attempts.push({ before: download, after: next })
+        }
         if (message._tag === "Failed")
-          this.cool(download, coolingOf(message.failure, message.verdict, this.now))
+          this.learn(download, coolingOf(message.failure, message.verdict, this.now))
         return Effect.succeed(next)
       }
     })
@@ -155,27 +181,23 @@ export class StoreBatch {
   }
 
   /** Adds rows that are new. */
-  insert(
-    downloads: ReadonlyArray<readonly [download: Download, keys: SqlWrite.RequestKeys]>
-  ): Effect.Effect<void, Failures> {
-    this.inserted += downloads.length
-    const plain: Array<ReadonlyArray<unknown>> = []
-    const heirs: Array<ReadonlyArray<unknown>> = []
-    for (const [download, keys] of downloads) {
+  insert(rows: ReadonlyArray<SqlWrite.Fresh>): Effect.Effect<void, Failures> {
+    this.inserted += rows.length
+    for (const { download } of rows) {
       this.remember(download)
       this.before.set(download.id, null)
       this.changed.set(download.id, download)
-      ;(download.part === null ? plain : heirs).push(SqlWrite.encodeInsert(download, keys))
     }
-    return Effect.zipRight(
-      this.each(SqlWrite.insertStatement, plain),
-      this.each(SqlWrite.insertHeirsStatement, heirs)
-    )
+    return this.each(SqlWrite.inserts(rows))
   }
 
-  /** Runs a statement over rows, if there are any. */
-  private each(statement: string, rows: ReadonlyArray<unknown>): Effect.Effect<void, Failures> {
-    return rows.length === 0 ? Effect.void : Effect.asVoid(this.sql.unsafe(statement, [JSON.stringify(rows)]))
+  /** Runs statements one after another. */
+  private each(
+    calls: ReadonlyArray<{ readonly statement: string; readonly parameters: ReadonlyArray<unknown> }>
+  ): Effect.Effect<void, Failures> {
+    return Effect.forEach(calls, ({ parameters, statement }) => this.sql.unsafe(statement, parameters), {
+      discard: true
+    })
   }
 
   /** Notes that a statement over many has changed a row. Call `flush` before that statement. */
@@ -217,51 +239,49 @@ export class StoreBatch {
   /** Writes what has changed since the last flush. */
   readonly flush: Effect.Effect<void, Failures> = Effect.suspend(() => {
     if (this.dirty.size === 0) return Effect.void
-    const portions = new Map<SqlWrite.Update, Array<Download>>()
-    for (const id of this.dirty) {
-      const next = this.rows.get(id)!
-      const update = SqlWrite.updateFor(this.stored.get(id)!, next)
-      const portion = portions.get(update)
-      if (portion === undefined) portions.set(update, [next])
-      else portion.push(next)
-    }
-    this.dirty.clear()
-    const attempts = this.attempts.splice(0)
-    const surplus = attempts.flatMap(([id, attempt]) =>
-      (attempt as number) > keptAttempts ? [[id, (attempt as number) - keptAttempts]] : []
+    const writes = SqlWrite.writes(
+      Array.from(this.dirty, (id) => [this.stored.get(id)!, this.rows.get(id)!] as const)
     )
-    const cooling = [...this.cooling]
-    this.cooling.clear()
-    return Effect.forEach(portions, ([update, downloads]) => this.write(update, downloads), {
-      discard: true
-    }).pipe(
-      Effect.zipRight(this.each(attemptStatement, attempts)),
-      Effect.zipRight(this.each(forgetStatement, surplus)),
-      Effect.zipRight(
-        Effect.forEach(
-          cooling,
-          ([origin, { until, why }]) => this.sql.unsafe(coolStatement, [until, why, origin, until]),
-          { discard: true }
-        )
-      )
+    this.dirty.clear()
+    return Effect.zipRight(
+      Effect.forEach(writes, (write) => this.write(write), { discard: true }),
+      this.each([...this.log(), ...this.cool()])
     )
   })
 
-  private write(
-    { encode, statement }: SqlWrite.Update,
-    downloads: ReadonlyArray<Download>
-  ): Effect.Effect<void, Failures> {
-    const parameter = JSON.stringify(
-      downloads.map((download) => encode(download, this.stored.get(download.id)!.epoch))
-    )
-    return Effect.map(this.sql.unsafe<{ id: number }>(statement, [parameter]), (written) => {
-      const ours =
-        written.length < downloads.length ? new Set(written.map(({ id }) => fromKey(id))) : undefined
-      for (const download of downloads) {
-        if (ours === undefined || ours.has(download.id)) this.stored.set(download.id, download)
-        else this.fence(download.id)
+  private write({ parameters, rows, statement }: SqlWrite.Write): Effect.Effect<void, Failures> {
+    return Effect.map(this.sql.unsafe<{ id: number }>(statement, parameters), (written) => {
+      const ours = written.length < rows.length ? new Set(written.map(({ id }) => fromKey(id))) : undefined
+      for (const { next } of rows) {
+        if (ours === undefined || ours.has(next.id)) this.stored.set(next.id, next)
+        else this.fence(next.id)
       }
     })
+  }
+
+  /** The log of tries that have ended since the last flush, and the removal of the oldest where there are too many. */
+  private log() {
+    const ended = this.attempts.splice(0)
+    const surplus = ended.flatMap(({ before: { attempt, id } }) =>
+      attempt > keptAttempts ? [[toKey(id), attempt - keptAttempts]] : []
+    )
+    return [
+      ...SqlBulk.calls(attempts, ended).map(({ parameters }) => ({
+        parameters,
+        statement: attempts.statement
+      })),
+      ...(surplus.length === 0 ? [] : [{ statement: forgetStatement, parameters: [JSON.stringify(surplus)] }])
+    ]
+  }
+
+  /** What has been learnt of hosts since the last flush. */
+  private cool() {
+    const cooling = [...this.cooling]
+    this.cooling.clear()
+    return cooling.map(([origin, { until, why }]) => ({
+      statement: coolStatement,
+      parameters: [until, why, origin, until]
+    }))
   }
 
   private fence(id: DownloadId): void {
@@ -270,27 +290,10 @@ export class StoreBatch {
     this.changed.delete(id)
   }
 
-  private cool({ url }: Download, cooling: Cooling | undefined): void {
+  private learn({ url }: Download, cooling: Cooling | undefined): void {
     if (cooling === undefined) return
     const origin = originOf(url)
     const known = this.cooling.get(origin)
     if (known === undefined || known.until < cooling.until) this.cooling.set(origin, cooling)
-  }
-
-  private logAttempt(before: Download, after: Download): void {
-    this.attempts.push([
-      toKey(before.id),
-      before.attempt,
-      before.url,
-      before.owner,
-      before.pid,
-      before.attemptStartedAt ?? this.now,
-      this.now,
-      after.status,
-      before.attemptFrom,
-      after.checkpoint,
-      after.status === "completed" || after.failure === null ? null : JSON.stringify(after.failure),
-      after.nextAttemptAt
-    ])
   }
 }

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { merge, same } from "../domain/Checksum.js"
 import { type Download, type EngineId, noHeaders } from "../domain/Download.js"
 import { type DownloadError, make as makeError } from "../domain/DownloadError.js"
@@ -19,12 +19,11 @@ import { type Accepted, keyOf } from "../domain/DownloadRequest.js"
 import { originOf } from "../domain/Host.js"
 import { ResumeRequested } from "../domain/Message.js"
 import type { Enqueued } from "../services/Store.js"
-import type { RequestKeys } from "./SqlWrite.js"
+import type { Fresh } from "./SqlWrite.js"
 import type { Failures, StoreBatch } from "./StoreBatch.js"
 
-/** 128 bits are plenty to tell requests apart, and short enough to index. */
-const hashOf = (request: Accepted): string =>
-  createHash("sha256").update(keyOf(request)).digest("hex").slice(0, 32)
+/** 80 bits tell a million requests apart (a chance of 10^-12 that two are taken for one), and are short enough to index. */
+const hashOf = (request: Accepted): string => hash("sha256", keyOf(request), "hex").slice(0, 20)
 
 interface Dependencies {
   readonly sql: SqlClient.SqlClient
@@ -34,8 +33,8 @@ interface Dependencies {
 export const make = ({ engine, sql }: Dependencies) => {
   const knownBy = (column: "live_key" | "request_key", condition: string, keys: string) =>
     sql.unsafe<{ request: string; id: number }>(
-      `SELECT ${column} AS request, id FROM sluice_downloads
-       WHERE ${column} IN (SELECT value FROM json_each(?)) AND ${condition} ORDER BY id`,
+      `SELECT lower(hex(${column})) AS request, id FROM sluice_downloads
+       WHERE ${column} IN (SELECT unhex(value) FROM json_each(?)) AND ${condition} ORDER BY id`,
       [keys]
     )
 
@@ -70,7 +69,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       const known = new Map<string, DownloadId>(live.map(({ id, request }) => [request, fromKey(id)]))
       const last = yield* sql<{ last: number | null }>`SELECT max(id) AS last FROM sluice_downloads`
       let key = nextKey(last[0]!.last ?? 0, now, yield* Random.next) - 1
-      const fresh: Array<readonly [Download, RequestKeys]> = []
+      const fresh: Array<Fresh> = []
       const tagged: Array<readonly [string, number]> = []
       const answers: Array<Enqueued> = []
       const attaching: Array<readonly [index: number, id: DownloadId]> = []
@@ -87,7 +86,7 @@ export const make = ({ engine, sql }: Dependencies) => {
           batch
         )
         known.set(requestKey, download.id)
-        fresh.push([download, { requestKey, hostId: hosts.get(origins[i]!)! }])
+        fresh.push({ download, requestKey, hostId: hosts.get(origins[i]!)! })
         for (const tag of request.tags) tagged.push([tag, key])
         answers[i] = { attached: false, download }
       }
@@ -136,7 +135,9 @@ export const make = ({ engine, sql }: Dependencies) => {
         ...download,
         // one more try of an old request, which has dropped its headers, says nothing of these
         headers:
-          request.retries !== undefined && request.headers.length === 0 ? download.headers : headersOf(request),
+          request.retries !== undefined && request.headers.length === 0
+            ? download.headers
+            : headersOf(request),
         options: { ...request.options, checksum: checksum.right },
         priority: request.priority,
         tags: [...new Set([...download.tags, ...request.tags])],

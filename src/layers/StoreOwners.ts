@@ -24,7 +24,7 @@ import type { Failures, StoreBatch } from "./StoreBatch.js"
 const loadSize = 500
 
 /** Rows that are moved by a statement, in one transaction. */
-const moveSize = 5000
+export const moveSize = 5000
 
 /** The statuses of rows that wait, each with the condition of the index that has them by owner. */
 const waiting = [
