@@ -24,7 +24,8 @@ const dueSize = 256
 /** Rows of one host that one claim looks at. */
 const depth = 16
 
-/** Hosts that one statement looks at. */
+/** Hosts that one statement looks at: first few, then more where these were cooling. */
+const firstRing = 16
 const ringSize = 1024
 
 /** Hosts that one claim looks at; a level of priority counts as some. */
@@ -161,8 +162,10 @@ export const make = ({ engine, sql }: Dependencies) => {
       const lines: Lines = new Map()
       let after = start
       let end = Infinity
+      let ring = Math.max(firstRing, limit)
       do {
-        const size = Math.min(ringSize, Math.max(1, budget - cost))
+        const size = Math.min(ring, Math.max(1, budget - cost))
+        ring = ringSize
         end = Infinity
         for (const scope of scopes) {
           const { last, seen } = yield* look(lines, scope, priority, after, limit, size, now)

@@ -7,16 +7,16 @@ import { afterAll } from "vitest"
 import type { EngineId } from "../../src/domain/Download.js"
 import * as Database from "../../src/layers/Database.js"
 import * as SqlStore from "../../src/layers/SqlStore.js"
-import { lifeOf, storeSuite } from "./storeSuite.js"
+import { admissionSuite } from "./admissionSuite.js"
+import { commandSuite } from "./commandSuite.js"
+import { lifeOf } from "./storeFixtures.js"
+import { storeSuite } from "./storeSuite.js"
 
 const directory = FileSystem.mkdtempSync(path.join(os.tmpdir(), "sluice-store-"))
 afterAll(() => FileSystem.rmSync(directory, { recursive: true }))
 
-storeSuite(
-  "SQLite in memory",
-  (engine) => SqlStore.layer.pipe(Layer.provide([Database.layerMemory, lifeOf(engine)])),
-  false
-)
+const inMemory = (engine: EngineId) =>
+  SqlStore.layer.pipe(Layer.provide([Layer.fresh(Database.layerMemory), lifeOf(engine)]))
 
 let files = 0
 /** One file per test: a new one each time the first engine is built. */
@@ -29,4 +29,11 @@ const inFile = (engine: EngineId) =>
     })
   )
 
-storeSuite("SQLite in a file", inFile, true)
+for (const [name, layer, shared] of [
+  ["SQLite in memory", inMemory, false],
+  ["SQLite in a file", inFile, true]
+] as const) {
+  storeSuite(name, layer, shared)
+  admissionSuite(name, layer)
+  commandSuite(name, layer, shared)
+}

@@ -3,42 +3,13 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
-import { EngineId } from "../../src/domain/Download.js"
 import { fromKey } from "../../src/domain/DownloadId.js"
-import { accept, type DownloadRequest } from "../../src/domain/DownloadRequest.js"
 import * as Message from "../../src/domain/Message.js"
-import type { StoreError } from "../../src/domain/StoreError.js"
-import { EngineLife } from "../../src/services/EngineLife.js"
 import { Store } from "../../src/services/Store.js"
-
-const me = EngineId.make("engine-a")
-const other = EngineId.make("engine-b")
-
-export const lifeOf = (id: EngineId) =>
-  Layer.succeed(EngineLife, { id, isAlive: (asked) => Effect.succeed(asked === id) })
-
-const accepted = (url: string, more: Partial<DownloadRequest> = {}) =>
-  Either.getOrThrow(accept({ url, directory: "/tmp/d", ...more }))
-
-const one = (url: string, more: Partial<DownloadRequest> = {}) =>
-  Effect.gen(function* () {
-    const store = yield* Store
-    const [enqueued] = yield* store.enqueue([accepted(url, more)], { own: true })
-    return enqueued!
-  })
-
-const claim = (limit: number, adopt = false) =>
-  Effect.gen(function* () {
-    const store = yield* Store
-    return (yield* store.claim({ limit, adopt, onClaimed: () => {} })).rows
-  })
-
-const claimOne = Effect.map(claim(1), (rows) => rows[0]!)
+import { accepted, claim, claimOne, me, one, other, type StoreLayer } from "./storeFixtures.js"
 
 const checksum = { algorithm: "md5", hex: "0".repeat(32) } as const
 const part = { name: "f.sluice-part", dev: "1", ino: "2" }
@@ -51,12 +22,7 @@ const identified = Message.Identified({
 const failure = { reason: "ConnectionReset", detail: "reset" } as const
 const finalRecord = { name: "f", dev: "1", ino: "2", size: 100, mtime: "5" }
 
-/** `layer` opens the same database for each engine id it is given. */
-export const storeSuite = (
-  name: string,
-  layer: (engine: EngineId) => Layer.Layer<Store, StoreError>,
-  shared: boolean
-): void => {
+export const storeSuite = (name: string, layer: StoreLayer, shared: boolean): void => {
   describe(`store on ${name}`, () => {
     it.effect("a new request is pending, owned and listed; its secrets are redacted in text", () =>
       Effect.gen(function* () {
