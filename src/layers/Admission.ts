@@ -156,10 +156,12 @@ export const make = ({ engine, sql }: Dependencies) => {
     const from = served.get(priority) ?? -1
     let cost = levelCost
     let cut = false
+    let alone = false
     const order: Array<readonly [host: number, ids: Array<number>]> = []
     // behind the last one served, then from the beginning
     for (const start of from < 0 ? [-1] : [from, -1]) {
       const lines: Lines = new Map()
+      alone = start === -1
       let after = start
       let end = Infinity
       let ring = Math.max(firstRing, limit)
@@ -170,6 +172,7 @@ export const make = ({ engine, sql }: Dependencies) => {
         for (const scope of scopes) {
           const { last, seen } = yield* look(lines, scope, priority, after, limit, size, now)
           cost += seen
+          if (seen > 1) alone = false
           // beyond what all scopes have looked at, a host's oldest row is not known yet
           if (seen >= size) end = Math.min(end, last)
         }
@@ -186,7 +189,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       if (order.length >= limit || cut) break
     }
     // one host alone has no round
-    if (order.length === 1 && !cut) served.delete(priority)
+    if (alone) served.delete(priority)
     const ids: Array<number> = []
     for (let rank = 0; rank < depth && ids.length < limit; rank++) {
       for (const [host, line] of order) {
@@ -194,7 +197,7 @@ export const make = ({ engine, sql }: Dependencies) => {
         const id = line[rank]
         if (id === undefined) continue
         ids.push(id)
-        if (!cut && order.length > 1) remember(priority, host)
+        if (!cut && !alone) remember(priority, host)
       }
     }
     return { ids, cost, cut }

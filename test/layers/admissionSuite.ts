@@ -153,7 +153,9 @@ export const admissionSuite = (name: string, layer: StoreLayer): void => {
               Array.from({ length: hosts }, (_, i) => accepted(`http://h${i}/2`)),
               { own: true }
             )
-            yield* enqueue("free/1")
+            yield* enqueue("free/1", "free/2")
+            expect(names(yield* claim(1))).toEqual(["free/1"])
+            // all others stand between it and its next turn
             const looks = []
             for (let more = true; more;) {
               const claims = yield* store.claim({ limit: 3, adopt: false, onClaimed: () => {} })
