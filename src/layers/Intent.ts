@@ -69,7 +69,11 @@ export const make = (dependencies: Dependencies) => {
         const current = yield* row(id)
         if (current.owner !== owner && !isDone(command, current)) return yield* give(command, id)
         if (isDone(command, current) && !(yield* store.isAsked(id))) return current
-        if (owner !== null && (yield* inheritance.from(owner))) return yield* give(command, id)
+        if (owner !== null && (yield* inheritance.from(owner))) {
+          // what it was asked for has been done by its heir
+          const inherited = yield* row(id)
+          return isDone(command, inherited) ? yield* discarding.one(inherited) : yield* give(command, id)
+        }
         if ((yield* Clock.currentTimeMillis) >= deadline) {
           return yield* new StoreError({ reason: "Unanswered", path: "of this engine", detail: id })
         }
