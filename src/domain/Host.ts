@@ -25,14 +25,11 @@ const ofTheHost: ReadonlySet<Failure["reason"]> = new Set<Failure["reason"]>([
   "ConnectionRefused"
 ])
 
-/** What a failed try (at `now`) says about its host; undefined if nothing. */
-export const coolingOf = (failure: Failure, verdict: Verdict, now: number): Cooling | undefined => {
-  if (!ofTheHost.has(failure.reason)) return undefined
-  const until =
-    failure.retryAfter !== undefined
-      ? now + Math.ceil(failure.retryAfter)
-      : verdict._tag === "Final"
-        ? now
-        : verdict.at
-  return until > now ? { until, why: failure.detail } : undefined
-}
+/**
+ * What a failed try says about its host; undefined if nothing. A download that gives up speaks for itself: others may be willing to
+ * wait longer, and ask for themselves.
+ */
+export const coolingOf = (failure: Failure, verdict: Verdict): Cooling | undefined =>
+  verdict._tag === "Final" || !ofTheHost.has(failure.reason)
+    ? undefined
+    : { until: verdict.at, why: failure.detail }

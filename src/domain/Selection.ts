@@ -15,6 +15,8 @@ export interface Selection {
   readonly tag?: string | undefined
   /** Members of this group. */
   readonly group?: GroupId | undefined
+  /** Those that ended before this, in milliseconds since the epoch. */
+  readonly endedBefore?: number | undefined
 }
 
 /** What people ask of unfinished downloads. */

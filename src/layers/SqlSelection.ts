@@ -27,11 +27,12 @@ export const inKeys = (keys: ReadonlyArray<number>): Condition => [
 ]
 
 /** Everything that is given must hold. */
-export const selected = ({ group, ids, status, tag }: Selection): Condition => {
+export const selected = ({ endedBefore, group, ids, status, tag }: Selection): Condition => {
   const conditions: Array<Condition> = []
   if (ids !== undefined) conditions.push(inKeys(ids.map(toKey)))
   if (status !== undefined) conditions.push(inStatus(status))
   if (tag !== undefined) conditions.push(["id IN (SELECT download_id FROM sluice_tags WHERE tag = ?)", [tag]])
+  if (endedBefore !== undefined) conditions.push(["finished_at < ?", [endedBefore]])
   if (group !== undefined) {
     conditions.push([
       "id IN (SELECT download_id FROM sluice_members WHERE group_id = ?)",

@@ -157,8 +157,7 @@ export class StoreBatch {
         if (download.status === "processing" && next.status !== "processing") {
           this.attempts.push({ before: download, after: next })
         }
-        if (message._tag === "Failed")
-          this.learn(download, coolingOf(message.failure, message.verdict, this.now))
+        if (message._tag === "Failed") this.learn(download, coolingOf(message.failure, message.verdict))
         return Effect.succeed(next)
       }
     })

@@ -39,6 +39,7 @@ import { Store } from "../services/Store.js"
 import { type Gauge, Transport } from "../services/Transport.js"
 import * as Discarding from "./Discarding.js"
 import * as Inheritance from "./Inheritance.js"
+import * as Retention from "./Retention.js"
 import * as Worker from "./Worker.js"
 
 /** A claimed download: queued or running. */
@@ -242,7 +243,8 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     discarding.all,
     adopt ? Effect.repeat(sweep, Schedule.spaced(sweepInterval)) : sweep
   )
-  const others = store.isAlone ? [] : [watch, sweeper]
+  const retention = adopt ? [Retention.make({ store, options, discarding })] : []
+  const others = [...(store.isAlone ? [] : [watch, sweeper]), ...retention]
 
   // a queue runner's queue is not empty just because its rows are still a dead engine's
   if (adopt) yield* inheritance.until(store.anyLeft({ adopt }))

@@ -133,9 +133,12 @@ export const layerStore = ({ database }: Pick<FileOptions, "database">): Layer.L
 /** What can be configured from outside a program: everything but code. */
 export interface ConfigOptions extends Omit<FileOptions, "retryPolicy" | "dispatcher"> {}
 
-const millis = (name: string): Config.Config<number> =>
+/** A hundred years, in milliseconds. */
+const longestRetention = 36_500 * 86_400_000
+
+const millis = (name: string, longest?: number): Config.Config<number> =>
   Config.mapOrFail(Config.string(name), (text) =>
-    Either.mapLeft(Milliseconds.parse(text), (message) => ConfigError.InvalidData([], message))
+    Either.mapLeft(Milliseconds.parse(text, longest), (message) => ConfigError.InvalidData([], message))
   )
 
 /** What may be undefined may be missing instead, but not be there as undefined. */
@@ -152,7 +155,7 @@ const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
 /**
  * Reads the options from the environment (or whatever the `ConfigProvider` is): `SLUICE_DB` (the database file; required),
  * `SLUICE_DIR` (the default directory), `SLUICE_CONCURRENCY`, `SLUICE_ADOPT`, `SLUICE_AUTO_START` (true or false),
- * `SLUICE_CHECKPOINT_INTERVAL`, `SLUICE_PROGRESS_INTERVAL`, `SLUICE_POLL_INTERVAL`, `SLUICE_SHUTDOWN_TIMEOUT` (`200ms`, `30s`,
+ * `SLUICE_CHECKPOINT_INTERVAL`, `SLUICE_PROGRESS_INTERVAL`, `SLUICE_POLL_INTERVAL`, `SLUICE_SHUTDOWN_TIMEOUT`, `SLUICE_RETENTION` (`200ms`, `30s`,
  * `5m`), `SLUICE_DURABILITY` (power-loss or crash), and as defaults of downloads `SLUICE_MAX_RETRIES`, `SLUICE_RETRY_DELAY`, `SLUICE_TIMEOUT`, `SLUICE_STALL_TIMEOUT`,
  * `SLUICE_GIVE_UP`, `SLUICE_ON_CONFLICT` (rename, overwrite, skip or fail).
  */
@@ -167,6 +170,7 @@ export const fromEnvironment: Config.Config<ConfigOptions> = Config.nested(
     progressInterval: optional(millis("PROGRESS_INTERVAL")),
     pollInterval: optional(millis("POLL_INTERVAL")),
     shutdownTimeout: optional(millis("SHUTDOWN_TIMEOUT")),
+    retention: optional(millis("RETENTION", longestRetention)),
     durability: optional(Config.literal("power-loss", "crash")("DURABILITY")),
     downloadDefaults: Config.map(
       Config.all({

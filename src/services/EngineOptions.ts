@@ -41,6 +41,11 @@ export interface EngineOptionsShape {
   readonly pollInterval: number
   /** The bound on a graceful stop, in milliseconds; what is left then is named. @default 10000 */
   readonly shutdownTimeout: number
+  /**
+   * How long downloads that have ended stay listed, in milliseconds; then an engine that adopts forgets them, their files stay.
+   * Longer costs some hundred bytes each. `Infinity` keeps them all. @default 90 days
+   */
+  readonly retention: number
   /** Where files go whose request names no directory; relative to the process's. @default the process's own */
   readonly directory: string
   /** What requests leave open of `DownloadRequest.options`. @default none: the defaults of DownloadOptions */
@@ -66,6 +71,7 @@ export const defaults: EngineOptionsShape = {
   progressInterval: 500,
   pollInterval: 200,
   shutdownTimeout: 10_000,
+  retention: 90 * 86_400_000,
   directory: ".",
   downloadDefaults: {},
   durability: "power-loss",
