@@ -2,7 +2,7 @@
  * How a command is made: its arguments come from @effect/cli as texts; here they are joined with the environment and the
  * config file, and read. Which commands there are, is in Commands.
  */
-import * as CliArgs from "@effect/cli/Args"
+import type * as CliArgs from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as CliOptions from "@effect/cli/Options"
 import * as Context from "effect/Context"

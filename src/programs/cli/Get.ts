@@ -49,7 +49,7 @@ export const download = (
   wanted: ReadonlyArray<DownloadRequest.DownloadRequest>,
   session: Session.Session,
   display: Display.Display,
-  into: Target.Asked = { group: undefined, seal: false }
+  into: Target.Asked
 ) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads

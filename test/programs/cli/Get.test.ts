@@ -49,7 +49,7 @@ const start = (
     const wanted = yield* Requests.requests(asked(more), { entries: [], problems: [] }, "/work")
     const display = Display.make(output, asked(more))
     const session = Session.make(display, "asked")
-    const fiber = yield* Get.download(wanted, session, display).pipe(
+    const fiber = yield* Get.download(wanted, session, display, asked(more)).pipe(
       Effect.provide(engine.layer),
       Session.onInterrupt(session, display, { command: "sluice get again", hidden: false }),
       Effect.fork
