@@ -19,15 +19,15 @@ type Place = Pick<Surroundings, "cwd" | "stdin">
 
 /** Whether the list can be read twice; fails where there is none to be read. */
 export const isRegular = (input: string, { cwd }: Place): Effect.Effect<boolean, UsageError> =>
-  input === "-"
-    ? Effect.succeed(false)
-    : Effect.map(
-        Effect.tryPromise({
-          try: () => stat(resolve(cwd, input)),
-          catch: (error) => InputText.failed(InputText.nameOf(input), error)
-        }),
-        (facts) => facts.isFile()
-      )
+  Effect.gen(function* () {
+    if (input === "-") return false
+    const name = InputText.nameOf(input)
+    const facts = yield* Effect.tryPromise({
+      try: () => stat(resolve(cwd, input)),
+      catch: (error) => InputText.failed(name, error)
+    })
+    return facts.isDirectory() ? yield* InputText.directory(name) : facts.isFile()
+  })
 
 /** Splits text into lines as it comes; of a line without an end no more is kept than tells that it is too long. */
 const splitter = () => {
@@ -103,14 +103,12 @@ export const portions = (
         (error) => InputText.failed(name, error)
       )
     )
-    const grouped =
-      within === undefined ? Stream.grouped(read, most) : Stream.groupedWithin(read, most, within)
-    return Stream.concat(
-      Stream.map(grouped, (group) => {
-        for (const line of group) reader.line(line)
-        return reader.take()
-      }),
-      Stream.sync(() => reader.take("end"))
-    )
+    // the end belongs to the last portion: a short list is checked as a whole
+    const all = Stream.concat(read, Stream.make(undefined))
+    const grouped = within === undefined ? Stream.grouped(all, most) : Stream.groupedWithin(all, most, within)
+    return Stream.map(grouped, (group) => {
+      for (const line of group) if (line !== undefined) reader.line(line)
+      return reader.take(Chunk.unsafeLast(group) === undefined ? "end" : undefined)
+    })
   })
 }

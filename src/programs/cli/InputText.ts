@@ -19,11 +19,13 @@ const bad = (message: string, advice = "give a text file with one URL per line")
 /** How people call it. */
 export const nameOf = (input: string): string => (input === "-" ? "the list on stdin" : `the list ${input}`)
 
+export const directory = (name: string): UsageError => bad(`${name} is a directory`)
+
 /** Of an error of the stream that the list is read from. */
 export const failed = (name: string, error: unknown): UsageError => {
   const code = error instanceof Error && "code" in error ? error.code : undefined
   if (code === "ENOENT" || code === "ENOTDIR") return bad(`${name} is not there`, "check --input")
-  if (code === "EISDIR") return bad(`${name} is a directory`)
+  if (code === "EISDIR") return directory(name)
   const why = code ?? (error instanceof Error ? error.message : error)
   return bad(`${name} can't be read (${String(why)})`, "check its permissions")
 }
