@@ -52,10 +52,12 @@ const piped = (...pieces: ReadonlyArray<string | Uint8Array>): Stream.Stream<Lis
     { lines: 2000, within: undefined }
   )
 
+const attended: Options = { engines: [living] }
+
 const add = (
   more: Partial<Add.Asked>,
   lists: Stream.Stream<List, UsageError> = Stream.make(Requests.empty),
-  options: Options = { engines: [living] },
+  options: Options = attended,
   stored: Parameters<typeof fakeQueue>[0] = []
 ) =>
   Effect.gen(function* () {

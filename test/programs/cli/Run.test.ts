@@ -46,9 +46,9 @@ describe("run --watch", () => {
       const session = Session.make(display, "whatever comes")
       const fiber = yield* Effect.fork(Effect.provide(Run.watch(session, display), engine.layer))
       yield* engine.drain
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("1 minute")
       yield* engine.put(ended(7, "completed", 1002))
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("1 minute")
       expect(stdout.lines).toEqual(["/downloads/7.bin"])
       expect(fiber.unsafePoll()).toBe(null)
       yield* Fiber.interrupt(fiber)
