@@ -171,7 +171,8 @@ const actOnAll = (task: Task, selection: Selection): Effect.Effect<Affected, Sto
       case "cancel":
         return downloads.cancelAll(selection)
       case "retry":
-        return downloads.retryAll(selection)
+        // what was cancelled was meant to end
+        return downloads.retryAll({ ...selection, status: ["failed"] })
       case "rm":
         return downloads.removeAll(selection)
       case "move":

@@ -110,6 +110,7 @@ const retry = control(
   [
     "Try failed or cancelled downloads once more: each as a new download, whose id is printed.",
     "It goes on with what a failed one has left. What waits for its next try goes on at once.",
+    "With --all, --tag or --group: those that have failed; what was cancelled stays so.",
     "Header fields and credentials are not kept of what has ended: to send them again, add its URL again."
   ],
   [

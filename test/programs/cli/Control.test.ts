@@ -212,7 +212,7 @@ describe("a selection", () => {
     Effect.gen(function* () {
       const { calls, code, stderr, stdout } = yield* run(verb, all, { engines: [living] })
       expect([code, stdout.text]).toEqual([0, ""])
-      expect(calls).toEqual([[name, {}]])
+      expect(calls).toEqual([[name, verb === "retry" ? { status: ["failed"] } : {}]])
       expect(stderr).toBe(`sluice: ${past} 3 downloads\n`)
     })
   )
