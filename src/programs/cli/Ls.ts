@@ -3,7 +3,9 @@
  * and a default database that was never made is an empty one.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Status } from "../../domain/Download.js"
+import * as DownloadIds from "../../domain/DownloadId.js"
 import type { DownloadId } from "../../domain/DownloadId.js"
 import { Downloads } from "../../services/Downloads.js"
 import * as Events from "./Events.js"
@@ -27,17 +29,24 @@ export interface Asked {
   readonly json: boolean
 }
 
+/** Where a page ends. A download that has been removed since may still be named by its whole id. */
+const begin = (text: string) =>
+  Option.match(DownloadIds.parse(text), {
+    onNone: () => Effect.map(Ids.resolve([text]), ([row]) => row?.id),
+    onSome: (id) => Effect.succeed<DownloadId | undefined>(id)
+  })
+
 /** One more than wanted tells whether there are more. */
 const page = ({ before, limit, status, ...marks }: Asked) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
-    const [start] = before === undefined ? [] : yield* Ids.resolve([before])
+    const start = before === undefined ? undefined : yield* begin(before)
     const selection = yield* Which.select(marks)
     if (selection === undefined) return []
     return yield* downloads.list({
       ...selection,
       ...(status.length > 0 ? { status } : {}),
-      ...(start === undefined ? {} : { before: start.id }),
+      ...(start === undefined ? {} : { before: start }),
       limit: limit + 1
     })
   })

@@ -87,6 +87,10 @@ describe("ls", () => {
       const { filters, stderr } = yield* list({ tag: "a", before: "3OO", limit: 2 })
       expect(filters).toEqual([{ tag: "a", before: "30000000000", limit: 3 }])
       expect(stderr.text).toContain("there are more; those before them:")
+      // it may be gone
+      expect((yield* list({ before: "zzz00000000" })).filters).toEqual([
+        { before: "zzz00000000", limit: 1001 }
+      ])
       // a group without downloads
       const empty = yield* list({ group: "g" })
       expect([empty.filters, empty.stdout.text, empty.stderr.text]).toEqual([[], "", ""])
