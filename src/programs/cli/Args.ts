@@ -82,6 +82,18 @@ export const countWithin =
       number <= most ? Either.right(number) : Either.left(`${number} is too many; the most is ${most}`)
     )
 
+/** A name that people give: a tag, a group, a key. */
+export const label =
+  (most: number): Parser<string> =>
+  (text) => {
+    const name = text.trim()
+    if (name === "") return Either.left("the name is empty")
+    if (name.length > most) return Either.left(`it has ${name.length} characters; ${most} are the limit`)
+    return /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(name)
+      ? Either.left("it has characters that can't be seen")
+      : Either.right(name)
+  }
+
 const unitExponent: Record<string, number> = { "": 0, k: 1, m: 2, g: 3, t: 4 }
 
 /** `500K`, `8MiB`, `1.5G`, or plain bytes. K is 1024 bytes, M is 1024 K and so on, with or without B or iB. */

@@ -135,6 +135,7 @@ export const main = (args: ReadonlyArray<string>): void => {
   const output = Output.make(process.stdout, process.stderr, process.env)
   const surroundings = {
     args,
+    pid: process.pid,
     script: process.argv[1] ?? "sluice",
     cwd: process.cwd(),
     home: homedir(),

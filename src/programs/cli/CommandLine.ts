@@ -93,6 +93,15 @@ const noSuchOption = (typed: string, known: ReadonlyMap<string, Setting<unknown>
   return `${typed}: there is no such option${didYouMean(name, [...known.keys(), ...ownNames], "--")}`
 }
 
+/** What is no plain word (a URL, perhaps with a password) is not repeated. */
+const noSuchCommand = (command: string | undefined, commands: Commands): string | undefined => {
+  if (command === undefined || commands.has(command)) return undefined
+  const names = Array.from(commands.keys())
+  return /^[a-z][a-z-]{0,20}$/i.test(command)
+    ? `there is no command "${command}"${didYouMean(command, names) || `; there are ${names.join(", ")}`}`
+    : `what to do comes first: ${names.join(", ")}; to download a URL, write sluice get URL`
+}
+
 /** The options that `command` does not have, has twice or has without a value. */
 const wrong = (
   { options, rest: [command] }: Split,
@@ -102,8 +111,9 @@ const wrong = (
   const own = command === undefined ? undefined : commands.get(command)
   const seen = new Set<string>()
   for (const [name, value] of options) {
-    const setting = known.get(name)
-    if (own !== undefined && setting !== undefined && !own.some((of) => of.name === name)) {
+    // commands may have different options of one name
+    const setting = own?.find((of) => of.name === name) ?? known.get(name)
+    if (own !== undefined && setting !== undefined && !own.includes(setting)) {
       return `--${name}: sluice ${command} has no such option`
     }
     if (seen.has(name) && setting?.arity !== "many") return `--${name} was given twice`
@@ -139,7 +149,7 @@ export const read = (args: ReadonlyArray<string>, commands: Commands): Either.Ei
     const level = own.get("log-level")
     if (level !== undefined && !logLevels.includes(level))
       return Either.left(`--log-level: "${shown(level)}" is not one of ${logLevels.join(", ")}`)
-    const why = wrong(found, commands, known)
+    const why = noSuchCommand(command, commands) ?? wrong(found, commands, known)
     if (why !== undefined) return Either.left(why)
     return Either.right({
       ask: "run",

@@ -1,86 +1,50 @@
 /**
- * The commands: what they are called, what they take, what is said about them, and whom they call. Arguments come from
- * @effect/cli as texts; here they are joined with the environment and the config file, and read.
+ * The commands that take URLs or work on the queue: what they are called, what they take, what is said about them, and whom
+ * they call. Those that look at the queue and change what is in it are in QueueCommands.
  */
 import * as CliArgs from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
-import * as CliOptions from "@effect/cli/Options"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
-import * as Ref from "effect/Ref"
-import * as ConfigFile from "./ConfigFile.js"
-import type { CommandError } from "./Failures.js"
+import * as Add from "./Add.js"
+import { badUsage, make } from "./Definition.js"
 import { UsageError } from "./Failures.js"
 import * as Get from "./Get.js"
 import * as HeaderFields from "./HeaderFields.js"
 import type { Described } from "./Help.js"
-import * as Ls from "./Ls.js"
 import * as Options from "./Options.js"
-import type { Output } from "./Output.js"
+import * as QueueCommands from "./QueueCommands.js"
+import * as QueueOptions from "./QueueOptions.js"
+import type { Inputs } from "./Requests.js"
 import * as Run from "./Run.js"
-import type { Setting, Settings } from "./Setting.js"
 import * as Sources from "./Sources.js"
-import { Surroundings } from "./Surroundings.js"
 
-/** Whether programs listen (`--json`); known once a command has read its settings. */
-export class Json extends Context.Tag("sluice/cli/Json")<Json, Ref.Ref<boolean>>() {}
+export { badUsage, Json } from "./Definition.js"
 
-export const badUsage = (reason: string, message: string): UsageError =>
-  new UsageError({ reason, message, advice: "see sluice --help, or sluice COMMAND --help" })
+const urls = CliArgs.repeated(CliArgs.text({ name: "URL" }))
 
-/** Everything that a config file can hold. */
-const configurable: ReadonlyArray<Setting<unknown>> = Object.values({
-  ...Options.common,
-  ...Options.display,
-  ...Options.engine,
-  ...Options.get,
-  ...Options.ls
-}).filter(({ name }) => name !== "config")
-
-/** An option as @effect/cli has to know it: a name and texts. */
-const texts = ({ arity, name }: Setting<unknown>): CliOptions.Options<ReadonlyArray<string>> =>
-  arity === "many"
-    ? CliOptions.repeated(CliOptions.text(name))
-    : CliOptions.map(CliOptions.optional(CliOptions.text(name)), Option.toArray)
-
-const namedTexts = (settings: Settings): Record<string, CliOptions.Options<ReadonlyArray<string>>> =>
-  Object.fromEntries(Object.values(settings).map((setting) => [setting.name, texts(setting)]))
-
-/** The settings of a command, from wherever they come. */
-const read = <S extends Settings>(settings: S, typed: Readonly<Record<string, ReadonlyArray<string>>>) =>
-  Effect.gen(function* () {
-    const surroundings = yield* Surroundings
-    const near = [Sources.commandLine(typed), Sources.environment(surroundings.environment)]
-    const refuse = Either.mapLeft((why: string) => badUsage("InvalidValue", why))
-    const config = yield* refuse(Sources.look(Options.common.config, near))
-    const file = yield* ConfigFile.load(config.value, configurable, surroundings)
-    const found = yield* refuse(Sources.lookAll(settings, file === undefined ? near : [...near, file]))
-    const json: Sources.Found<unknown> | undefined = found["json"]
-    yield* Ref.set(yield* Json, json?.value === true)
-    return found
-  })
-
-type Needs = Output | Surroundings
-
-const make = <S extends Settings, P>(
-  about: Omit<Described, "settings">,
-  positional: CliArgs.Args<P>,
-  own: S,
-  run: (
-    found: Sources.AllFound<S & typeof Options.common>,
-    positional: P
-  ) => Effect.Effect<void, CommandError, Needs>
+/** What is asked for, from options that `get` and `add` have in common. */
+const inputs = (
+  found: Sources.AllFound<typeof Options.get & typeof QueueOptions.marks>,
+  urls: ReadonlyArray<string>,
+  quiet: boolean
 ) => {
-  const settings = { ...own, ...Options.common }
-  const described: Described = { ...about, settings: Object.values(settings) }
-  const command = Command.make(
-    about.name,
-    { positional, typed: namedTexts(settings) },
-    ({ positional, typed }) => Effect.flatMap(read(settings, typed), (found) => run(found, positional))
+  const { bearer, headers, referer, user, userAgent } = found
+  const values = Sources.valuesOf(found)
+  const { checksum, giveUp, maxRetries, maxSize, onConflict, retryDelay, stallTimeout, timeout } = values
+  const { dir, group, input, key, output, priority, seal, tags } = values
+  return HeaderFields.merge({ bearer, headers, referer, user, userAgent }).pipe(
+    Either.mapBoth({
+      onLeft: (why) => badUsage("Contradiction", why),
+      onRight: (fields) => ({
+        ...({ dir, input, key, output, priority, quiet, tags, urls } satisfies Partial<Inputs>),
+        group,
+        seal,
+        headers: fields,
+        options: { checksum, giveUp, maxRetries, maxSize, onConflict, retryDelay, stallTimeout, timeout }
+      })
+    })
   )
-  return { described, command }
 }
 
 const get = make(
@@ -97,62 +61,67 @@ const get = make(
       ["a list, five at once", "sluice get --input list.txt --concurrency 5"],
       ["what another program finds", "find-urls | sluice get --input - --dir images --quiet"],
       ["behind a login", "SLUICE_BEARER=$TOKEN sluice get https://example.org/private.zip"]
-    ]
+    ],
+    positional: "URL"
   },
-  CliArgs.repeated(CliArgs.text({ name: "URL" })),
-  { ...Options.get, ...Options.engine, ...Options.display },
+  urls,
+  { ...Options.get, ...QueueOptions.marks, ...Options.engine, ...Options.display },
   (found, urls) =>
     Effect.gen(function* () {
-      const { bearer, headers, referer, user, userAgent } = found
-      const fields = yield* HeaderFields.merge({ bearer, headers, referer, user, userAgent }).pipe(
-        Either.mapLeft((why) => badUsage("Contradiction", why))
-      )
-      const {
-        checksum,
-        giveUp,
-        maxRetries,
-        maxSize,
-        onConflict,
-        retryDelay,
-        stallTimeout,
-        timeout,
-        ...asked
-      } = Sources.valuesOf(found)
-      yield* Get.get({
-        ...asked,
-        urls,
-        headers: fields,
-        options: { checksum, giveUp, maxRetries, maxSize, onConflict, retryDelay, stallTimeout, timeout }
-      })
+      const { concurrency, db, durability, json, noProgress, quiet } = Sources.valuesOf(found)
+      const wanted = yield* inputs(found, urls, quiet)
+      yield* Get.get({ ...wanted, concurrency, db, durability, json, noProgress })
+    })
+)
+
+const add = make(
+  {
+    name: "add",
+    about: [
+      "Put URLs into the queue, and print their ids.",
+      "Downloads nothing: that is what sluice run is for, or one that runs already.",
+      "What is in the queue already is not added twice.",
+      "A list may have any length."
+    ],
+    usage: ["[OPTIONS] URL...", "[OPTIONS] --input FILE|- [URL...]"],
+    examples: [
+      ["", "sluice add --dir ~/Downloads https://example.org/file.iso"],
+      ["a list, to be commanded together", "sluice add --input list.txt --tag photos --priority 5"],
+      ["what belongs together, counted", "sluice add --input papers.txt --group papers --seal"]
+    ],
+    positional: "URL"
+  },
+  urls,
+  QueueOptions.add,
+  (found, urls) =>
+    Effect.gen(function* () {
+      const { db, json, quiet } = Sources.valuesOf(found)
+      yield* Add.run({ ...(yield* inputs(found, urls, quiet)), db, json })
     })
 )
 
 const run = make(
   {
     name: "run",
-    about: ["Go on with everything unfinished, and end when the queue is empty."],
+    about: [
+      "Go on with everything unfinished, and end when the queue is empty.",
+      "With --watch it stays, and takes up what is added."
+    ],
     usage: ["[OPTIONS]"],
-    examples: [["", "sluice run --concurrency 5 --no-progress"]]
+    examples: [
+      ["", "sluice run --concurrency 5 --no-progress"],
+      ["as a service", "sluice run --watch --json"]
+    ]
   },
   CliArgs.none,
-  { ...Options.engine, ...Options.display },
+  { ...QueueOptions.run, ...Options.engine, ...Options.display },
   (found) => Run.run(Sources.valuesOf(found))
 )
 
-const ls = make(
-  {
-    name: "ls",
-    about: ["List downloads, newest last.", "Starts nothing."],
-    usage: ["[OPTIONS]"],
-    examples: [["", "sluice ls --status failed --status retrying"]]
-  },
-  CliArgs.none,
-  Options.ls,
-  (found) => Ls.ls(Sources.valuesOf(found))
-)
+const commands = [get, add, run, ...QueueCommands.commands] as const
 
 /** What there is to say about each, in the order of the help. */
-export const described: ReadonlyArray<Described> = [get.described, run.described, ls.described]
+export const described: ReadonlyArray<Described> = commands.map(({ described }) => described)
 
 export const about = "downloads that survive crashes."
 
@@ -165,4 +134,11 @@ export const root = Command.make("sluice", {}, () =>
       advice: "try sluice get URL, or see sluice --help"
     })
   )
-).pipe(Command.withSubcommands([get.command, run.command, ls.command]))
+).pipe(
+  Command.withSubcommands([
+    get.command,
+    add.command,
+    run.command,
+    ...QueueCommands.commands.map(({ command }) => command)
+  ])
+)

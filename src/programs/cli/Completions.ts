@@ -89,6 +89,10 @@ const zshSpec = (setting: Setting<unknown>): string => {
   return quoted(`${repeat}--${name}${valued(setting) ? "=" : ""}[${zshText(brief(setting))}]${value}`)
 }
 
+/** What comes after the options. */
+const words = (positional: Described["positional"]): ReadonlyArray<string> =>
+  positional === "URL" ? ["'*:URL:_urls'"] : positional === "ID" ? ["'*:ID: '"] : []
+
 const zsh = (commands: Commands): string => `#compdef sluice
 # zsh completion for sluice
 _sluice() {
@@ -109,8 +113,8 @@ ${commands.map((command) => `    ${quoted(`${command.name}:${summary(command)}`)
       case $line[1] in
 ${commands
   .map(
-    ({ name, settings }) => `        ${name})
-          _arguments ${[...settings.map(zshSpec), `'(- *)'{-h,--help}'[Help]'`, ...(name === "get" ? ["'*:URL:_urls'"] : [])].join(" \\\n            ")} && ret=0 ;;`
+    ({ name, positional, settings }) => `        ${name})
+          _arguments ${[...settings.map(zshSpec), `'(- *)'{-h,--help}'[Help]'`, ...words(positional)].join(" \\\n            ")} && ret=0 ;;`
   )
   .join("\n")}
       esac ;;

@@ -6,6 +6,8 @@ import * as Schema from "effect/Schema"
 import * as Downloads from "../../domain/Download.js"
 import { Reason } from "../../domain/DownloadError.js"
 import { about, amounts, DownloadEvent } from "../../domain/DownloadEvent.js"
+import { DownloadId } from "../../domain/DownloadId.js"
+import { DownloadOptions } from "../../domain/DownloadRequest.js"
 
 /** Bytes arrived; at most every 500 ms per download. They may not be on stable storage yet. */
 export const Progress = Schema.Struct({ ...about, event: Schema.Literal("progress"), ...amounts })
@@ -21,24 +23,120 @@ export const Failure = Schema.Struct({
   advice: Schema.String,
   exit: Schema.Int
 })
-/** A line of `ls --json`. */
-export const Listed = Schema.Struct({
+const time = Schema.NullOr(Schema.String)
+
+/** How a download stands. */
+const standing = {
   ...about,
-  event: Schema.Literal("download"),
   status: Downloads.Status,
   path: Schema.NullOr(Schema.String),
   directory: Schema.String,
   ...amounts,
   percent: Schema.NullOr(Schema.Int),
   priority: Schema.Number,
+  tags: Schema.Array(Schema.String),
   attempt: Schema.Int,
   retries: Schema.Int,
-  nextAttemptAt: Schema.NullOr(Schema.String),
+  nextAttemptAt: time,
   reason: Schema.NullOr(Reason),
   detail: Schema.NullOr(Schema.String),
   createdAt: Schema.String,
   updatedAt: Schema.String,
-  finishedAt: Schema.NullOr(Schema.String)
+  finishedAt: time
+}
+
+/** A line of `ls --json`. */
+export const Listed = Schema.Struct({ ...standing, event: Schema.Literal("download") })
+
+/** One try of a download. `toBytes` and what follows are of the moment where the try goes on; no source has credentials. */
+export const Try = Schema.Struct({
+  number: Schema.Int,
+  source: Schema.String,
+  engine: Schema.NullOr(Schema.String),
+  pid: Schema.NullOr(Schema.Int),
+  startedAt: Schema.String,
+  endedAt: time,
+  status: Downloads.Status,
+  fromBytes: Schema.NonNegative,
+  toBytes: Schema.NonNegative,
+  reason: Schema.NullOr(Reason),
+  detail: Schema.NullOr(Schema.String),
+  /** The HTTP status, where that was the cause. */
+  httpStatus: Schema.NullOr(Schema.Int),
+  nextAttemptAt: time,
+  /** Milliseconds between its end and the next try; null if none was to follow by itself. */
+  delay: Schema.NullOr(Schema.NonNegative)
+})
+
+/** The line of `show --json`. Of header fields it has the names alone. */
+export const Shown = Schema.Struct({
+  ...standing,
+  event: Schema.Literal("details"),
+  desired: Downloads.Desired,
+  output: Schema.NullOr(Schema.String),
+  part: Schema.NullOr(Schema.String),
+  outcome: Schema.NullOr(Downloads.Outcome),
+  headers: Schema.Array(Schema.String),
+  options: DownloadOptions,
+  owner: Schema.NullOr(Schema.String),
+  pid: Schema.NullOr(Schema.Int),
+  crashes: Schema.Int,
+  httpStatus: Schema.NullOr(Schema.Int),
+  advice: Schema.NullOr(Schema.String),
+  waitingSince: time,
+  attempts: Schema.Array(Try)
+})
+
+/** The commands that change downloads. */
+export const Verb = Schema.Literal("pause", "resume", "cancel", "retry", "rm", "move")
+export type Verb = typeof Verb.Type
+
+/**
+ * What a command has done about one download. `already`: it was so before. `refused`: its status does not allow it.
+ * `unanswered`: it is on record, but the engine that owns the download has not followed yet. `status` is how it stands now,
+ * `next` the id of the new download that a retry has made.
+ */
+export const Commanded = Schema.Struct({
+  ...about,
+  event: Schema.Literal("command"),
+  command: Verb,
+  answer: Schema.Literal("done", "already", "refused", "unanswered"),
+  status: Downloads.Status,
+  next: Schema.NullOr(DownloadId),
+  detail: Schema.NullOr(Schema.String),
+  advice: Schema.NullOr(Schema.String)
+})
+
+/**
+ * What a command has done about all downloads of a selection: so many have changed, and so many were asked of other
+ * engines, which follow in a moment.
+ */
+export const Affected = Schema.Struct({
+  v: Schema.Literal(1),
+  event: Schema.Literal("affected"),
+  at: Schema.String,
+  command: Verb,
+  changed: Schema.Int,
+  asked: Schema.Int
+})
+
+/** The line of `stats --json`. */
+export const Statistics = Schema.Struct({
+  v: Schema.Literal(1),
+  event: Schema.Literal("stats"),
+  at: Schema.String,
+  downloads: Schema.Record({ key: Downloads.Status, value: Schema.Int }),
+  /** Of completed downloads that are still listed. */
+  bytes: Schema.NonNegative,
+  cooling: Schema.Array(Schema.Struct({ origin: Schema.String, until: Schema.String, why: Schema.String })),
+  engines: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      pid: Schema.NullOr(Schema.Int),
+      startedAt: Schema.String,
+      alive: Schema.Boolean
+    })
+  )
 })
 
 /** One change of one download. */
@@ -46,5 +144,5 @@ export const Change = Schema.Union(...DownloadEvent.members, Progress, Interrupt
 export type Change = typeof Change.Type
 
 /** Any line that `--json` writes. */
-export const Event = Schema.Union(...Change.members, Failure, Listed)
+export const Event = Schema.Union(...Change.members, Failure, Listed, Shown, Commanded, Affected, Statistics)
 export type Event = typeof Event.Type

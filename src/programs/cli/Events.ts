@@ -2,10 +2,17 @@
  * Makes what only a command says (its shape is in EventSchema) from rows of downloads; the engine's own events come from
  * the domain. Pure.
  */
+import * as Redacted from "effect/Redacted"
+import type { Attempt } from "../../domain/Attempt.js"
 import type { Download } from "../../domain/Download.js"
 import { pathOf, percent, retryCount } from "../../domain/Download.js"
+import { adviceOf } from "../../domain/DownloadError.js"
 import { base, held, iso } from "../../domain/DownloadEvent.js"
-import type { Change, Event } from "./EventSchema.js"
+import type { DownloadId } from "../../domain/DownloadId.js"
+import { redactUrl } from "../../domain/Redaction.js"
+import type { Affected } from "../../domain/Selection.js"
+import type { Stats } from "../../domain/Stats.js"
+import type { Change, Commanded, Event, Try, Verb } from "./EventSchema.js"
 
 export { Change, Event } from "./EventSchema.js"
 export { pathOf } from "../../domain/Download.js"
@@ -28,23 +35,114 @@ export const interrupted = (download: Download, at: number): Change => ({
   ...held(download)
 })
 
-export const listed = (download: Download): Event => ({
+const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at))
+
+const standing = (download: Download) => ({
   ...base(download, download.updatedAt),
-  event: "download",
   status: download.status,
   path: pathOf(download),
   directory: download.directory,
   ...held(download),
   percent: percent(download) ?? null,
   priority: download.priority,
+  tags: download.tags,
   attempt: download.attempt,
   retries: retryCount(download),
-  nextAttemptAt: download.nextAttemptAt === null ? null : iso(download.nextAttemptAt),
+  nextAttemptAt: isoOrNull(download.nextAttemptAt),
   reason: download.failure?.reason ?? null,
   detail: download.failure?.detail ?? null,
   createdAt: iso(download.createdAt),
   updatedAt: iso(download.updatedAt),
-  finishedAt: download.finishedAt === null ? null : iso(download.finishedAt)
+  finishedAt: isoOrNull(download.finishedAt)
+})
+
+export const listed = (download: Download): Event => ({ ...standing(download), event: "download" })
+
+/** Milliseconds until the next try, as was decided when this one ended. */
+export const delayOf = ({ endedAt, nextAttemptAt }: Attempt): number | null =>
+  endedAt === null || nextAttemptAt === null ? null : Math.max(0, nextAttemptAt - endedAt)
+
+const tried = (attempt: Attempt): typeof Try.Type => ({
+  number: attempt.number,
+  source: redactUrl(attempt.source),
+  engine: attempt.engine,
+  pid: attempt.pid,
+  startedAt: iso(attempt.startedAt),
+  endedAt: isoOrNull(attempt.endedAt),
+  status: attempt.status,
+  fromBytes: attempt.fromBytes,
+  toBytes: attempt.toBytes,
+  reason: attempt.failure?.reason ?? null,
+  detail: attempt.failure?.detail ?? null,
+  httpStatus: attempt.failure?.status ?? null,
+  nextAttemptAt: isoOrNull(attempt.nextAttemptAt),
+  delay: delayOf(attempt)
+})
+
+/** The names of the header fields that are sent with the request; their values are nobody's business. */
+export const headerNames = ({ headers }: Download): ReadonlyArray<string> =>
+  Redacted.value(headers).map(([name]) => name)
+
+export const shown = (download: Download, attempts: ReadonlyArray<Attempt>): Event => ({
+  ...standing(download),
+  event: "details",
+  desired: download.desired,
+  output: download.output,
+  part: download.part?.name ?? null,
+  outcome: download.outcome,
+  headers: headerNames(download),
+  options: download.options,
+  owner: download.owner,
+  pid: download.pid,
+  crashes: download.crashes,
+  httpStatus: download.failure?.status ?? null,
+  advice: download.failure === null ? null : adviceOf(download.failure.reason),
+  waitingSince: isoOrNull(download.waitingSince),
+  attempts: attempts.map(tried)
+})
+
+/** What has come of a command about one download. */
+export interface Answer {
+  readonly command: Verb
+  readonly answer: (typeof Commanded.Type)["answer"]
+  readonly next?: DownloadId
+  readonly detail?: string
+  readonly advice?: string
+}
+
+export const commanded = (download: Download, answer: Answer, at: number): Event => ({
+  ...base(download, at),
+  event: "command",
+  command: answer.command,
+  answer: answer.answer,
+  status: download.status,
+  next: answer.next ?? null,
+  detail: answer.detail ?? null,
+  advice: answer.advice ?? null
+})
+
+export const affected = (command: Verb, { asked, changed }: Affected, at: number): Event => ({
+  v: 1,
+  event: "affected",
+  at: iso(at),
+  command,
+  changed,
+  asked
+})
+
+export const statistics = (stats: Stats, at: number): Event => ({
+  v: 1,
+  event: "stats",
+  at: iso(at),
+  downloads: stats.downloads,
+  bytes: stats.bytes,
+  cooling: stats.cooling.map(({ origin, until, why }) => ({ origin, until: iso(until), why })),
+  engines: stats.engines.map(({ alive, id, pid, startedAt }) => ({
+    id,
+    pid,
+    startedAt: iso(startedAt),
+    alive
+  }))
 })
 
 /** One line of newline-delimited JSON. */

@@ -58,3 +58,14 @@ const control = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u206
 
 /** Text that can't move the cursor, colour, reorder or break a line. */
 export const printable = (text: string): string => text.replace(control, "\ufffd")
+
+const two = (number: number): string => String(number).padStart(2, "0")
+
+/** A time on the clock of whoever looks: `2026-11-22 18:03:27`. */
+export const time = (at: number): string => {
+  const date = new Date(at)
+  return (
+    `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
+    `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+  )
+}

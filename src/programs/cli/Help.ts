@@ -5,6 +5,9 @@
 import type { Setting } from "./Setting.js"
 import { groups } from "./Setting.js"
 
+/** What a command takes that is no option. */
+export type Positional = "URL" | "ID"
+
 /** A command, as far as people need to know it. */
 export interface Described {
   readonly name: string
@@ -13,6 +16,7 @@ export interface Described {
   /** What follows its name; each on a line of its own. */
   readonly usage: ReadonlyArray<string>
   readonly examples: ReadonlyArray<readonly [what: string, command: string]>
+  readonly positional?: Positional
   readonly settings: ReadonlyArray<Setting<unknown>>
 }
 
@@ -26,7 +30,8 @@ const widest = 100
 /** Where what an option means begins. */
 const column = 26
 
-const wrap = (text: string, width: number): ReadonlyArray<string> => {
+/** The text in lines of at most so many characters; longer words are not broken. */
+export const wrap = (text: string, width: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""
   for (const word of text.split(" ")) {
@@ -55,6 +60,9 @@ const heading = (text: string, { color }: Manner): string =>
 export const spelled = ({ arity, kind, name }: Setting<unknown>): string =>
   `--${name}${arity === "flag" ? "" : ` ${kind}`}${arity === "many" ? "..." : ""}`
 
+const meaning = ({ description, typed }: Setting<unknown>): string =>
+  typed ? `${description} Only on the command line.` : description
+
 const optionLines = (settings: ReadonlyArray<Setting<unknown>>, manner: Manner): ReadonlyArray<string> =>
   groups.flatMap((group) => {
     const members = settings.filter((setting) => setting.group === group)
@@ -62,7 +70,7 @@ const optionLines = (settings: ReadonlyArray<Setting<unknown>>, manner: Manner):
     return [
       "",
       heading(group, manner),
-      ...members.flatMap((setting) => entry(spelled(setting), setting.description, manner))
+      ...members.flatMap((setting) => entry(spelled(setting), meaning(setting), manner))
     ]
   })
 
@@ -77,8 +85,9 @@ const paragraphs = (sentences: ReadonlyArray<string>, { columns }: Manner): Read
 
 const notes = [
   "Durations are 200ms, 30s, 5m, 2h or 1d; sizes 500K, 8MiB, 1.5G or bytes (K is 1024).",
-  "Each option can also be set by an environment variable (--max-retries is SLUICE_MAX_RETRIES; flags are true or",
-  "false) and in the config file (max-retries = 5). The command line comes first, then the environment, then the file.",
+  "Unless it says otherwise, each option can also be set by an environment variable (--max-retries is",
+  "SLUICE_MAX_RETRIES; flags are true or false) and in the config file (max-retries = 5).",
+  "The command line comes first, then the environment, then the file.",
   "A flag is turned off again by --json=false. Relative paths count from the current directory everywhere."
 ]
 

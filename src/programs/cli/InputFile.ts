@@ -46,7 +46,7 @@ export interface List {
 }
 
 /** No server takes a longer URL or header, and a file with such lines is no list. */
-const maxLine = 65_536
+export const maxLine = 65_536
 
 /**
  * `out=`: a name, possibly in directories below the target directory, and never elsewhere. Whoever wrote the list may be
@@ -118,39 +118,63 @@ const wrongUrl = (text: string): string | undefined => {
   return /\shttps?:\/\//i.test(text) ? "there is more than one URL; keep one per line" : undefined
 }
 
-/** Reads a list. */
-export const parse = (text: string): List => {
-  const drafts: Array<Draft> = []
-  const problems: Array<Problem> = []
+/** Reads a list line by line, so that nobody has to hold all of it. */
+export interface Reader {
+  /** The next line, without its end. */
+  readonly line: (text: string) => void
+  /** What has been read and not taken yet, but for the last URL, for which there may be more lines; at the end, also that. */
+  readonly take: (at?: "end") => List
+}
+
+/** @see {@link Reader} */
+export const reader = (): Reader => {
+  let drafts: Array<Draft> = []
+  let problems: Array<Problem> = []
   let draft: Draft | undefined
   let number = 0
-  for (let start = 0; start < text.length; number++) {
-    const end = text.indexOf("\n", start)
-    const line = text.slice(start, end < 0 ? undefined : end)
-    start = end < 0 ? text.length : end + 1
-    const trimmed = line.trim()
-    if (trimmed === "" || trimmed.startsWith("#")) continue
-    const isOption = line.startsWith(" ") || line.startsWith("\t")
-    let why: string | undefined
-    if (line.length > maxLine) why = `it is longer than ${maxLine} characters`
-    else if (isOption) why = readOption(draft, trimmed)
-    else why = wrongUrl(trimmed)
-    // what follows belongs to this URL even if it can't be used
-    if (!isOption) draft = { line: number + 1, url: trimmed }
-    if (why !== undefined) problems.push({ line: number + 1, why })
-    else if (!isOption) drafts.push(draft!)
-  }
   return {
-    entries: drafts.map(({ checksum, dir, headers = none, line, out, url }) => ({
-      line,
-      url,
-      out,
-      dir,
-      checksum,
-      headers
-    })),
-    problems
+    line: (line) => {
+      number++
+      const trimmed = line.trim()
+      if (trimmed === "" || trimmed.startsWith("#")) return
+      const isOption = line.startsWith(" ") || line.startsWith("\t")
+      let why: string | undefined
+      if (line.length > maxLine) why = `it is longer than ${maxLine} characters`
+      else if (isOption) why = readOption(draft, trimmed)
+      else why = wrongUrl(trimmed)
+      // what follows belongs to this URL even if it can't be used
+      if (!isOption) draft = { line: number, url: trimmed }
+      if (why !== undefined) problems.push({ line: number, why })
+      else if (!isOption) drafts.push(draft!)
+    },
+    take: (at) => {
+      const open = at === undefined && draft !== undefined && drafts.at(-1) === draft ? [drafts.pop()!] : []
+      const list = { entries: drafts.map(entry), problems }
+      drafts = open
+      problems = []
+      return list
+    }
   }
 }
 
 const none: ReadonlyArray<Header> = []
+
+const entry = ({ checksum, dir, headers, line, out, url }: Draft): Entry => ({
+  line,
+  url,
+  out,
+  dir,
+  checksum,
+  headers: headers ?? none
+})
+
+/** Reads a list. */
+export const parse = (text: string): List => {
+  const list = reader()
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf("\n", start)
+    list.line(text.slice(start, end < 0 ? undefined : end))
+    start = end < 0 ? text.length : end + 1
+  }
+  return list.take("end")
+}

@@ -19,6 +19,34 @@ const bad = (message: string, advice = "give a text file with one URL per line")
 /** How people call it. */
 export const nameOf = (input: string): string => (input === "-" ? "the list on stdin" : `the list ${input}`)
 
+export const directory = (name: string): UsageError => bad(`${name} is a directory`)
+
+/** Of an error of the stream that the list is read from. */
+export const failed = (name: string, error: unknown): UsageError => {
+  const code = error instanceof Error && "code" in error ? error.code : undefined
+  if (code === "ENOENT" || code === "ENOTDIR") return bad(`${name} is not there`, "check --input")
+  if (code === "EISDIR") return directory(name)
+  const why = code ?? (error instanceof Error ? error.message : error)
+  return bad(`${name} can't be read (${String(why)})`, "check its permissions")
+}
+
+/** What a list is instead of text. */
+export type Wrong = readonly [why: string, advice?: string]
+
+export const notUtf8: Wrong = ["is not UTF-8 text"]
+
+/** What these bytes are, if they are no text; `first`: of the list. */
+export const binary = (bytes: Uint8Array, first: boolean): Wrong | undefined => {
+  const [one, two] = first ? bytes : []
+  if (one === 0x1f && two === 0x8b)
+    return ["is compressed", "uncompress it, for example: zcat FILE | sluice get --input -"]
+  if ((one === 0xff && two === 0xfe) || (one === 0xfe && two === 0xff))
+    return ["is UTF-16", "save it as UTF-8"]
+  return bytes.includes(0) ? ["is not a text file"] : undefined
+}
+
+export const unreadable = (name: string, [why, advice]: Wrong): UsageError => bad(`${name} ${why}`, advice)
+
 /** All of a stream. Interruption lets go of it. */
 const collect = (name: string, open: () => Readable): Effect.Effect<Buffer, UsageError> =>
   Effect.async((resume) => {
@@ -33,29 +61,18 @@ const collect = (name: string, open: () => Readable): Effect.Effect<Buffer, Usag
       resume(Effect.fail(bad(`${name} is larger than ${maxBytes / 1024 ** 2} MiB`, "split it")))
     })
     stream.on("end", () => resume(Effect.sync(() => Buffer.concat(chunks))))
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      const { code } = error
-      if (code === "ENOENT" || code === "ENOTDIR")
-        resume(Effect.fail(bad(`${name} is not there`, "check --input")))
-      else if (code === "EISDIR") resume(Effect.fail(bad(`${name} is a directory`)))
-      else
-        resume(Effect.fail(bad(`${name} can't be read (${code ?? error.message})`, "check its permissions")))
-    })
+    stream.on("error", (error) => resume(Effect.fail(failed(name, error))))
     return Effect.sync(() => void stream.destroy())
   })
 
 /** UTF-8, with or without a byte order mark; the left is a sentence. */
-export const decode = (bytes: Uint8Array): Either.Either<string, readonly [why: string, advice?: string]> => {
-  const [first, second] = bytes
-  if (first === 0x1f && second === 0x8b)
-    return Either.left(["is compressed", "uncompress it, for example: zcat FILE | sluice get --input -"])
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
-    return Either.left(["is UTF-16", "save it as UTF-8"])
-  if (bytes.includes(0)) return Either.left(["is not a text file"])
+export const decode = (bytes: Uint8Array): Either.Either<string, Wrong> => {
+  const wrong = binary(bytes, true)
+  if (wrong !== undefined) return Either.left(wrong)
   // it leaves the mark out by itself
   return Either.mapLeft(
     Either.try(() => new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
-    () => ["is not UTF-8 text"] as const
+    () => notUtf8
   )
 }
 
@@ -66,6 +83,6 @@ export const read = (
 ): Effect.Effect<string, UsageError> => {
   const name = nameOf(input)
   return collect(name, input === "-" ? stdin : () => createReadStream(resolve(cwd, input))).pipe(
-    Effect.flatMap((bytes) => Either.mapLeft(decode(bytes), ([why, advice]) => bad(`${name} ${why}`, advice)))
+    Effect.flatMap((bytes) => Either.mapLeft(decode(bytes), (wrong) => unreadable(name, wrong)))
   )
 }

@@ -51,6 +51,25 @@ const valueOf = (args: ReadonlyArray<string>, name: string): string | undefined 
   return arg === `--${name}` ? args[index + 1] : arg?.slice(name.length + 3)
 }
 
+type Place = Pick<Surroundings, "args" | "cwd" | "script">
+
+/** The command that works on the same queue. */
+export const run = ({ args, cwd, script }: Place): string => {
+  const kept = ["db", "config"].flatMap((name) => {
+    const value = valueOf(args, name)
+    return value === undefined ? [] : [`--${name}`, value]
+  })
+  return [program(script, cwd), "run", ...kept.map(quote)].join(" ")
+}
+
+/** The same command line with another value of an option that is given at most once. */
+export const having = ({ args, cwd, script }: Place, name: string, value: string): string => {
+  const at = args.findIndex((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`))
+  const length = at < 0 ? 0 : args[at] === `--${name}` ? 2 : 1
+  const others = length === 0 ? args : [...args.slice(0, at), ...args.slice(at + length)]
+  return [program(script, cwd), ...[...others, `--${name}`, value].map(quote)].join(" ")
+}
+
 /**
  * The command line to type again; `hidden` says whether something secret was left out of it. What came by stdin can't be
  * had again, but is in the database: there it is `sluice run` that goes on.
@@ -59,13 +78,9 @@ export const again = ({
   args,
   cwd,
   script
-}: Pick<Surroundings, "args" | "cwd" | "script">): { readonly command: string; readonly hidden: boolean } => {
+}: Place): { readonly command: string; readonly hidden: boolean } => {
   if (valueOf(args, "input") === "-") {
-    const kept = ["db", "config"].flatMap((name) => {
-      const value = valueOf(args, name)
-      return value === undefined ? [] : [`--${name}`, value]
-    })
-    return { command: [program(script, cwd), "run", ...kept.map(quote)].join(" "), hidden: false }
+    return { command: run({ args, cwd, script }), hidden: false }
   }
   const shown = args.map((arg, index) => show(arg, args[index - 1]))
   return {

@@ -1,61 +1,85 @@
 /**
- * `sluice ls`: what is in the database, as a table or as lines of JSON. Reads only: nothing is started, and a default
- * database that was never made is an empty one.
+ * `sluice ls`: what is in the database, as a table or as lines of JSON, a page at a time. Reads only: nothing is started,
+ * and a default database that was never made is an empty one.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { Status } from "../../domain/Download.js"
-import { StoreError } from "../../domain/StoreError.js"
-import { Store } from "../../services/Store.js"
-import * as Database from "./Database.js"
-import * as Engine from "./Engine.js"
+import * as DownloadIds from "../../domain/DownloadId.js"
+import type { DownloadId } from "../../domain/DownloadId.js"
+import { Downloads } from "../../services/Downloads.js"
 import * as Events from "./Events.js"
+import * as Ids from "./Ids.js"
+import * as Invocation from "./Invocation.js"
 import { Output } from "./Output.js"
+import * as Queue from "./Queue.js"
 import { Surroundings } from "./Surroundings.js"
+import * as Which from "./Which.js"
 
 /** The arguments of `ls`, read. */
 export interface Asked {
   readonly db: string | undefined
   /** Empty for all. */
   readonly status: ReadonlyArray<Status>
+  readonly tag: string | undefined
+  readonly group: string | undefined
+  /** As typed. */
+  readonly before: string | undefined
   readonly limit: number
   readonly json: boolean
 }
 
-/** The program over a store. */
-export const list = (asked: Asked) =>
+/** Where a page ends. A download that has been removed since may still be named by its whole id. */
+const begin = (text: string) =>
+  Option.match(DownloadIds.parse(text), {
+    onNone: () => Effect.map(Ids.resolve([text]), ([row]) => row?.id),
+    onSome: (id) => Effect.succeed<DownloadId | undefined>(id)
+  })
+
+/** One more than wanted tells whether there are more. */
+const page = ({ before, limit, status, ...marks }: Asked) =>
   Effect.gen(function* () {
-    const store = yield* Store
-    const output = yield* Output
-    // one more than wanted tells whether there are more
-    const found = yield* store.list({
-      ...(asked.status.length > 0 ? { status: asked.status } : {}),
-      limit: asked.limit + 1
+    const downloads = yield* Downloads
+    const start = before === undefined ? undefined : yield* begin(before)
+    const selection = yield* Which.select(marks)
+    if (selection === undefined) return []
+    return yield* downloads.list({
+      ...selection,
+      ...(status.length > 0 ? { status } : {}),
+      ...(start === undefined ? {} : { before: start }),
+      limit: limit + 1
     })
+  })
+
+/** The program over a queue. `older`: the command that shows the page before this download. */
+export const list = (asked: Asked, older: (id: DownloadId) => string) =>
+  Effect.gen(function* () {
+    const output = yield* Output
+    const found = yield* page(asked)
     const shown = found.slice(-asked.limit)
     if (asked.json)
       yield* output.out(shown.map((download) => Events.encode(Events.listed(download))).join(""))
     else if (shown.length > 0) {
       // it measures text, and what does that takes a while to load
-      const { table } = yield* Effect.promise(() => import("./Table.js"))
+      const { table } = yield* Effect.promise(() => import("./Listing.js"))
       yield* output.out(table(shown, output.outIsTerminal ? output.columns() : undefined))
     }
-    if (found.length > shown.length) {
+    const [oldest] = shown
+    if (found.length > shown.length && oldest !== undefined) {
       yield* output.err(
-        `sluice: only the newest ${shown.length} are shown; there are more (--limit, --status)\n`
+        `sluice: ${asked.before === undefined ? `only the newest ${shown.length} are shown` : "there are more"}; those before them:\n` +
+          `        ${older(oldest.id)}\n`
       )
     }
   })
 
 export const ls = Effect.fn("sluice.ls")(function* (asked: Asked) {
-  const database = Database.locate(asked.db, yield* Surroundings)
-  if (!(yield* Database.exists(database))) {
-    if (database.isDefault) return
-    return yield* new StoreError({
-      reason: "Unavailable",
-      path: database.path,
-      detail: "there is no such file"
-    })
-  }
-  const engine = yield* Engine.load
-  yield* Effect.provide(list(asked), engine.layerStore({ database: database.path }))
+  const surroundings = yield* Surroundings
+  // nothing was ever added: that is known without an engine
+  if (!(yield* Queue.exists(asked.db)) && asked.before === undefined) return
+  const queue = yield* Queue.open(asked.db)
+  yield* Effect.provide(
+    list(asked, (id) => Invocation.having(surroundings, "before", id)),
+    queue
+  )
 })

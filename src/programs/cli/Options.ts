@@ -2,7 +2,6 @@
  * The options of the command line: their names, what they are for, their defaults. How a value is read is in Args, where
  * it comes from (argument, environment, config file) in Sources.
  */
-import { Status } from "../../domain/Download.js"
 import { ConflictPolicy, defaultOptions } from "../../domain/DownloadRequest.js"
 import { Durability } from "../../domain/Durability.js"
 import * as Args from "./Args.js"
@@ -184,26 +183,5 @@ export const get = {
     group: "Time and retries",
     description:
       "Waiting (a server asked for it, the disk is full) without progress ends after this. Default: 10m."
-  })
-}
-
-export const ls = {
-  status: Setting.many(Args.choice(Status), {
-    name: "status",
-    kind: "STATUS",
-    group: "The list",
-    values: Status.literals,
-    description: "Only downloads in this status; may be repeated."
-  }),
-  limit: Setting.one(Args.count(1), 1000, {
-    name: "limit",
-    kind: "N",
-    group: "The list",
-    description: "At most so many, the newest. Default: 1000."
-  }),
-  json: Setting.flag({
-    name: "json",
-    group: "What is shown",
-    description: "One JSON object per download and line."
   })
 }

@@ -1,6 +1,6 @@
 /**
- * What `sluice get` was asked for, as requests to the engine: URLs of the command line first, then those of the list.
- * Everything that can be checked without the engine is checked for all of them before anything starts.
+ * What `sluice get` and `sluice add` were asked for, as requests to the engine: URLs of the command line first, then those of
+ * the list. Everything that can be checked without the engine is checked here.
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -16,38 +16,51 @@ import * as InputText from "./InputText.js"
 import { Output } from "./Output.js"
 import * as Subdirectories from "./Subdirectories.js"
 import { Surroundings } from "./Surroundings.js"
+import type * as Target from "./Target.js"
 
-/** The arguments of `get`, read. */
-export interface Asked extends Display.Options, Engine.Asked {
+/** What is asked for, and how. */
+export interface Inputs {
   readonly urls: ReadonlyArray<string>
   /** A list of downloads: a file, or `-` for stdin. */
   readonly input: string | undefined
   readonly dir: string | undefined
   readonly output: string | undefined
-  readonly db: string | undefined
   readonly headers: ReadonlyArray<DownloadRequest.Header>
   readonly priority: number
+  readonly tags: ReadonlyArray<string>
+  readonly key: string | undefined
   readonly options: DownloadRequest.DownloadOptions
+  readonly quiet: boolean
+}
+
+/** The arguments of `get`, read. */
+export interface Asked extends Inputs, Display.Options, Engine.Asked, Target.Asked {
+  readonly db: string | undefined
 }
 
 /** The problems told one by one; further ones are counted. */
 const shown = 10
 
-const empty: InputFile.List = { entries: [], problems: [] }
+/** No list. */
+export const empty: InputFile.List = { entries: [], problems: [] }
 
-/** What is wrong with a list, in one message: nothing of it is started. */
-const badList = (name: string, problems: ReadonlyArray<InputFile.Problem>): UsageError => {
+/** What is wrong with a list, in one message; `count`: where not all problems are at hand, how many there are. */
+export const badList = (
+  input: string | undefined,
+  problems: ReadonlyArray<InputFile.Problem>,
+  { advice = "correct the list; nothing was started", count = problems.length } = {}
+): UsageError => {
+  const name = InputText.nameOf(input ?? "")
   const sorted = Array.from(problems).sort((one, other) => one.line - other.line)
-  const [first, ...others] = sorted
   const told = sorted.slice(0, shown).map(({ line, why }) => `\n        line ${line}: ${why}`)
-  const rest = sorted.length > shown ? `\n        and ${sorted.length - shown} more` : ""
+  const rest = count > shown ? `\n        and ${count - shown} more` : ""
   return new UsageError({
     reason: "BadInput",
     message:
-      others.length === 0
-        ? `${name}, line ${first!.line}: ${first!.why}`
-        : `${name} has ${sorted.length} lines that can't be used:${told.join("")}${rest}`,
-    advice: "correct the list; nothing was started"
+      count === 1
+        ? `${name}, line ${sorted[0]!.line}: ${sorted[0]!.why}`
+        : `${name} has ${count} lines that can't be used:${told.join("")}${rest}`,
+    advice
   })
 }
 
@@ -56,7 +69,7 @@ const urlsError = (reason: string, message: string, advice: string): UsageError 
 
 /** The request for one URL. `entry`: what the list says about it. */
 const request = (
-  asked: Asked,
+  asked: Inputs,
   directory: string,
   url: string,
   entry?: InputFile.Entry
@@ -67,41 +80,58 @@ const request = (
   output: asked.output ?? entry?.out?.name,
   headers: entry === undefined ? asked.headers : HeaderFields.override(asked.headers, entry.headers),
   priority: asked.priority,
+  tags: asked.tags,
+  key: asked.key,
   options:
     asked.options.checksum !== null || entry?.checksum === undefined
       ? asked.options
       : { ...asked.options, checksum: entry.checksum }
 })
 
-/** The requests, or what is wrong with them. */
-export const requests = (
-  asked: Asked,
-  list: InputFile.List,
-  cwd: string
-): Either.Either<ReadonlyArray<DownloadRequest.DownloadRequest>, UsageError> => {
-  const count = asked.urls.length + list.entries.length
-  if (count > 1 && (asked.output !== undefined || asked.options.checksum !== null)) {
-    const name = asked.output !== undefined ? "--output" : "--checksum"
-    return Either.left(
-      urlsError(
+/** What is for one URL, and was asked for with `count`. */
+export const oneForSeveral = (asked: Inputs, count: number): UsageError | undefined => {
+  const name = oneOnly(asked)
+  return count < 2 || name === undefined
+    ? undefined
+    : urlsError(
         "OneForSeveral",
         `${name} is for one file, and there are ${count} URLs`,
         `leave ${name} out, run the command once for each URL, or make a list for --input`
       )
-    )
-  }
+}
+
+/** The option given that is for one URL alone. */
+export const oneOnly = ({ key, options, output }: Inputs): string | undefined =>
+  output !== undefined
+    ? "--output"
+    : options.checksum !== null
+      ? "--checksum"
+      : key !== undefined
+        ? "--key"
+        : undefined
+
+/** The requests for the URLs of the command line; the first that can't be used is the answer. */
+export const ofUrls = (
+  asked: Inputs,
+  cwd: string
+): Either.Either<ReadonlyArray<DownloadRequest.DownloadRequest>, UsageError> => {
   const directory = resolve(cwd, asked.dir ?? ".")
-  const wanted: Array<DownloadRequest.DownloadRequest> = []
-  for (const url of asked.urls) {
-    const one = request(asked, directory, url)
-    const accepted = DownloadRequest.accept(one)
-    if (Either.isLeft(accepted)) {
-      const { detail, reason } = accepted.left
-      return Either.left(urlsError(reason, detail, adviceOf(reason)))
-    }
-    wanted.push(one)
-  }
+  return Either.all(
+    asked.urls.map((url) => {
+      const one = request(asked, directory, url)
+      return Either.mapBoth(DownloadRequest.accept(one), {
+        onLeft: ({ detail, reason }) => urlsError(reason, detail, adviceOf(reason)),
+        onRight: () => one
+      })
+    })
+  )
+}
+
+/** The requests of a list or a portion of it, and what is wrong with its lines. */
+export const ofList = (asked: Inputs, list: InputFile.List, cwd: string) => {
+  const directory = resolve(cwd, asked.dir ?? ".")
   const problems: Array<InputFile.Problem> = [...list.problems]
+  const wanted: Array<DownloadRequest.DownloadRequest> = []
   for (const entry of list.entries) {
     const base = entry.dir === undefined ? directory : resolve(cwd, entry.dir)
     const one = request(asked, base, entry.url, entry)
@@ -111,14 +141,28 @@ export const requests = (
     if (Either.isLeft(checked)) problems.push({ line: entry.line, why: checked.left.detail })
     else wanted.push(one)
   }
-  return problems.length === 0
-    ? Either.right(wanted)
-    : Either.left(badList(InputText.nameOf(asked.input ?? ""), problems))
+  return { problems, wanted }
+}
+
+/** The requests, or what is wrong with them. */
+export const requests = (
+  asked: Inputs,
+  list: InputFile.List,
+  cwd: string
+): Either.Either<ReadonlyArray<DownloadRequest.DownloadRequest>, UsageError> => {
+  const several = oneForSeveral(asked, asked.urls.length + list.entries.length)
+  if (several !== undefined) return Either.left(several)
+  return Either.flatMap(ofUrls(asked, cwd), (urls) => {
+    const { problems, wanted } = ofList(asked, list, cwd)
+    return problems.length === 0
+      ? Either.right([...urls, ...wanted])
+      : Either.left(badList(asked.input, problems))
+  })
 }
 
 /** The directories that the list wants below others, each once. */
-const subdirectories = (
-  asked: Asked,
+export const subdirectories = (
+  asked: Inputs,
   { entries }: InputFile.List,
   cwd: string
 ): Iterable<Subdirectories.Wanted> => {
@@ -131,27 +175,38 @@ const subdirectories = (
   return found.values()
 }
 
-/** All that is asked for; the list is read, and the directories that it names below others are made. */
-export const wanted = (
-  asked: Asked
-): Effect.Effect<ReadonlyArray<DownloadRequest.DownloadRequest>, UsageError, Output | Surroundings> =>
+/** That there is something to ask for; whoever types the list is told how. */
+export const begin = (
+  asked: Inputs,
+  command: string
+): Effect.Effect<void, UsageError, Output | Surroundings> =>
   Effect.gen(function* () {
-    const surroundings = yield* Surroundings
-    const output = yield* Output
     if (asked.urls.length === 0 && asked.input === undefined) {
       return yield* urlsError(
         "NoUrl",
-        "there is nothing to download",
-        "give a URL, or a list with --input FILE (see sluice get --help)"
+        `there is nothing to ${command === "add" ? "add" : "download"}`,
+        `give a URL, or a list with --input FILE (see sluice ${command} --help)`
       )
     }
-    if (asked.input === "-" && surroundings.stdin().isTTY === true && !asked.quiet)
-      yield* output.err("sluice: type one URL per line, and Ctrl-D at the end\n")
+    if (asked.input === "-" && (yield* Surroundings).stdin().isTTY === true && !asked.quiet)
+      yield* (yield* Output).err("sluice: type one URL per line, and Ctrl-D at the end\n")
+  })
+
+/** The list had nothing in it. */
+export const nothing = (input: string): string =>
+  `sluice: ${InputText.nameOf(input)} has no URL; nothing to do\n`
+
+/** All that is asked for; the list is read, and the directories that it names below others are made. */
+export const wanted = (
+  asked: Inputs
+): Effect.Effect<ReadonlyArray<DownloadRequest.DownloadRequest>, UsageError, Output | Surroundings> =>
+  Effect.gen(function* () {
+    const surroundings = yield* Surroundings
+    yield* begin(asked, "get")
     const list =
       asked.input === undefined ? empty : InputFile.parse(yield* InputText.read(asked.input, surroundings))
     const all = yield* requests(asked, list, surroundings.cwd)
-    if (all.length === 0)
-      yield* output.err(`sluice: ${InputText.nameOf(asked.input ?? "")} has no URL; nothing to do\n`)
+    if (all.length === 0) yield* (yield* Output).err(nothing(asked.input ?? ""))
     yield* Subdirectories.make(subdirectories(asked, list, surroundings.cwd))
     return all
   })

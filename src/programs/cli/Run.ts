@@ -1,8 +1,10 @@
 /**
- * `sluice run`: works off everything in the queue that no other engine owns, and ends when nothing is left.
+ * `sluice run`: works off everything in the queue that no other engine owns, and ends when nothing is left, or stays
+ * (`--watch`) until it is told to end.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import { terminal } from "../../domain/Download.js"
 import { Downloads } from "../../services/Downloads.js"
 import * as Database from "./Database.js"
@@ -17,6 +19,8 @@ import { Surroundings } from "./Surroundings.js"
 /** The arguments of `run`, read. */
 export interface Asked extends Display.Options, Engine.Asked {
   readonly db: string | undefined
+  /** Stay when nothing is left. */
+  readonly watch: boolean
 }
 
 /** So many of the last downloads are looked at once more at the end. */
@@ -34,6 +38,18 @@ const work = (session: Session.Session, begunAt: number) =>
     yield* session.observe(last.filter(({ finishedAt }) => finishedAt !== null && finishedAt >= begunAt))
   })
 
+/** How often an engine that has nothing to do is looked after. */
+const watchInterval = "1 second"
+
+/** Stays; ends only with the engine, which says that its database can't be used any more. */
+const stay = Effect.flatMap(Downloads, ({ drained }) =>
+  Effect.zipRight(Effect.repeat(drained, Schedule.spaced(watchInterval)), Effect.never)
+)
+
+/** The program over an engine that adopts and does not end by itself. */
+export const watch = (session: Session.Session, display: Display.Display) =>
+  Effect.flatMap(Downloads, (downloads) => Effect.raceFirst(stay, Session.show(session, display, downloads)))
+
 /** The program over an engine that adopts; what is shown goes through `session` and `display`. */
 export const drain = (session: Session.Session, display: Display.Display, begunAt: number) =>
   Effect.gen(function* () {
@@ -46,13 +62,13 @@ export const drain = (session: Session.Session, display: Display.Display, begunA
 export const run = Effect.fn("sluice.run")(function* (asked: Asked) {
   const surroundings = yield* Surroundings
   const display = Display.make(yield* Output, asked)
-  const session = Session.make(display, "everything")
+  const session = Session.make(display, asked.watch ? "whatever comes" : "everything")
   const database = Database.locate(asked.db, surroundings)
   yield* Database.prepare(database)
   const engine = yield* Engine.load
   // before the engine is there: it begins as soon as its layer is built
   const begunAt = yield* Clock.currentTimeMillis
-  return yield* drain(session, display, begunAt).pipe(
+  return yield* (asked.watch ? watch(session, display) : drain(session, display, begunAt)).pipe(
     Effect.provide(engine.layer({ database: database.path, adopt: true, ...Engine.options(asked) })),
     Session.onInterrupt(session, display, Invocation.again(surroundings))
   )

@@ -35,10 +35,16 @@ const isOlder = (row: Download, known: Download): boolean =>
   !terminal.has(row.status) &&
   (row.epoch < known.epoch || (row.epoch === known.epoch && row.updatedAt < known.updatedAt))
 
-/** `scope`: only downloads that were enqueued here, or whatever the engine works on. */
-export const make = (display: Display, scope: "asked" | "everything"): Session => {
+/** A session without end remembers so many of the last endings: changes come in order, and none is looked for later. */
+const remembered = 10_000
+
+/**
+ * `scope`: only downloads that were enqueued here; whatever the engine works on; or that, without an end in sight.
+ */
+export const make = (display: Display, scope: "asked" | "everything" | "whatever comes"): Session => {
   const rows = new Roster()
   const ended = new Set<DownloadId>()
+  let finished = 0
   const tallier = new Tallier()
   // an event is told before the next row is looked at: two fibers observe
   const oneByOne = Effect.unsafeMakeSemaphore(1).withPermits(1)
@@ -49,6 +55,9 @@ export const make = (display: Display, scope: "asked" | "everything"): Session =
     if (previous !== undefined && isOlder(row, previous)) return []
     if (terminal.has(row.status)) {
       ended.add(row.id)
+      finished++
+      const [oldest] = scope === "whatever comes" && ended.size > remembered ? ended : []
+      if (oldest !== undefined) ended.delete(oldest)
       rows.end(row)
     } else {
       rows.set(row.id, row)
@@ -62,10 +71,10 @@ export const make = (display: Display, scope: "asked" | "everything"): Session =
     get: (id) => rows.get(id),
     unfinished: () => rows.values(),
     get finished() {
-      return ended.size
+      return finished
     },
     get of() {
-      return ended.size + rows.size
+      return finished + rows.size
     },
     delayed: rows.delayed,
     get failed() {

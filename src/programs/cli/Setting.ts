@@ -9,10 +9,10 @@ import * as Args from "./Args.js"
 /** The headings of the help, in their order. */
 export const groups = [
   "What and where",
+  "Which downloads",
   "Requests",
   "Time and retries",
   "The engine",
-  "The list",
   "What is shown",
   "Settings"
 ] as const
@@ -33,6 +33,8 @@ export interface Setting<out A> {
   /** All possible values, where there are few. */
   readonly values: ReadonlyArray<string>
   readonly path: "file" | "directory" | undefined
+  /** Only the command line can give it: what a single command is for is not what all commands are set to. */
+  readonly typed: boolean
   /** The value, from the texts that one source has for it. The left is a sentence without a full stop. */
   readonly read: (texts: ReadonlyArray<string>) => Either.Either<A, string>
   readonly fallback: A
@@ -54,9 +56,10 @@ interface About {
   readonly secret?: boolean
   readonly values?: ReadonlyArray<string>
   readonly path?: "file" | "directory"
+  readonly typed?: boolean
 }
 
-const base = (about: About) => ({ secret: false, values: [], path: undefined, ...about })
+const base = (about: About) => ({ secret: false, values: [], path: undefined, typed: false, ...about })
 
 /** `--name KIND`, at most once. */
 export const one = <A, B>(parse: Args.Parser<A>, fallback: B, about: About): Setting<A | B> => ({
@@ -72,6 +75,21 @@ export const many = <A>(parse: Args.Parser<A>, about: About): Setting<ReadonlyAr
   arity: "many",
   read: (texts) => Either.all(texts.map(parse)),
   fallback: []
+})
+
+/** The same, where one text may also hold several, with commas between them. */
+export const list = <A>(parse: Args.Parser<A>, about: About): Setting<ReadonlyArray<A>> => {
+  const each = many(parse, about)
+  return { ...each, read: (texts) => each.read(texts.flatMap((text) => text.split(","))) }
+}
+
+/** No more than `most` values. */
+export const atMost = <A>(most: number, setting: Setting<ReadonlyArray<A>>): Setting<ReadonlyArray<A>> => ({
+  ...setting,
+  read: (texts) =>
+    texts.length > most
+      ? Either.left(`it was given ${texts.length} times; ${most} are the limit`)
+      : setting.read(texts)
 })
 
 /** `--name`, off unless given. */

@@ -56,12 +56,12 @@ export type AllFound<S extends Settings> = {
   readonly [K in keyof S]: Found<S[K] extends Setting<infer A> ? A : never>
 }
 
-/** Looks one setting up. The left is a sentence without a full stop. */
+/** Looks one setting up; the command line is the first of the sources. The left is a sentence without a full stop. */
 export const look = <A>(
   setting: Setting<A>,
   sources: ReadonlyArray<Source>
 ): Either.Either<Found<A>, string> => {
-  for (const [rank, source] of sources.entries()) {
+  for (const [rank, source] of (setting.typed ? sources.slice(0, 1) : sources).entries()) {
     const texts = source.texts(setting)
     if (texts === undefined) continue
     const called = source.nameOf(setting.name)

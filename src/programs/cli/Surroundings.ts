@@ -8,6 +8,7 @@ import type { Readable } from "node:stream"
 export interface Shape {
   /** The arguments after the program's name, as typed. */
   readonly args: ReadonlyArray<string>
+  readonly pid: number
   /** The path of the script that was started. */
   readonly script: string
   readonly cwd: string

@@ -1,39 +1,32 @@
 /**
- * Downloads as a table for people: one line each, with a heading, aligned whatever is in the names. Pure.
+ * Tables for people: one line for each row, with a heading, aligned whatever is in the cells. Pure.
  */
-import type { Download } from "../../domain/Download.js"
-import { percent } from "../../domain/Download.js"
 import * as Columns from "./Columns.js"
-import * as Format from "./Format.js"
-import { nameOf } from "./View.js"
 
-const headings = ["ID", "STATUS", "DONE", "SIZE", "NAME", "URL"] as const
-/** Figures are read from the right. */
-const sides = ["right", "right", "left", "left", "right", "right"] as const
-/** Columns are not padded beyond this for the sake of one long name. */
-const widest = 40
-
-const cells = (download: Download): ReadonlyArray<string> => {
-  const done = percent(download)
-  return [
-    download.id,
-    download.status,
-    done === undefined ? "-" : `${done}%`,
-    download.total === null ? "-" : Format.bytes(download.total),
-    nameOf(download),
-    Format.printable(download.url)
-  ]
+/** Figures are read from the right: their side is "left", which is padded. */
+export interface Column {
+  readonly heading: string
+  readonly side: "left" | "right"
 }
 
+/** Columns are not padded beyond this for the sake of one long cell. */
+const widest = 40
+
 /** The table, with its line ends; cut at `columns`, if given. */
-export const table = (downloads: ReadonlyArray<Download>, columns: number | undefined): string => {
-  const rows = [headings, ...downloads.map(cells)]
-  const widths = headings.map((_, column) =>
-    Math.min(widest, Math.max(...rows.map((row) => Columns.width(row[column]!))))
+export const render = (
+  head: ReadonlyArray<Column>,
+  body: ReadonlyArray<ReadonlyArray<string>>,
+  columns: number | undefined
+): string => {
+  const rows = [head.map(({ heading }) => heading), ...body]
+  const widths = head.map((_, column) =>
+    rows.reduce((most, row) => Math.min(widest, Math.max(most, Columns.width(row[column]!))), 0)
   )
   return rows
     .map((row) => {
-      const line = row.map((cell, column) => Columns.pad(cell, widths[column]!, sides[column])).join("  ")
+      const line = row
+        .map((cell, column) => Columns.pad(cell, widths[column]!, head[column]!.side))
+        .join("  ")
       return `${columns === undefined ? line.trimEnd() : Columns.truncate(line.trimEnd(), columns)}\n`
     })
     .join("")

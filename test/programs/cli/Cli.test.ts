@@ -1,6 +1,7 @@
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
+import { described } from "../../../src/programs/cli/Commands.js"
 import { sluice } from "./Program.js"
 
 const url = "http://example.org/f"
@@ -8,7 +9,33 @@ const url = "http://example.org/f"
 describe("bad usage is one clear sentence and exit code 2", () => {
   it.effect.each([
     [[], "a command is missing"],
-    [["frob"], "use one of 'get', 'run', 'ls'"],
+    [["frob"], 'there is no command "frob"; there are get, add, run, ls'],
+    [["pasue", "abc"], 'there is no command "pasue"; did you mean pause?'],
+    [["http://user:hunter2@example.org/"], "to download a URL, write sluice get URL"],
+    [["add"], "there is nothing to add"],
+    [["add", "nonsense"], '"nonsense" is not a URL'],
+    [["add", "--input", "gone.txt"], "the list gone.txt is not there"],
+    [["add", "--key", "k", url, `${url}2`], "--key is for one file, and there are 2 URLs"],
+    [["add", "--seal", url], "--seal is for a group, and there is none"],
+    [["get", "--seal", url], "--seal is for a group, and there is none"],
+    [["add", "--tag", "", url], "--tag: its value is missing"],
+    [["add", "--tag", "x".repeat(65), url], "--tag: it has 65 characters; 64 are the limit"],
+    [
+      ["add", ...Array.from({ length: 17 }, (_, i) => `--tag=${i}`), url],
+      "--tag: it was given 17 times; 16 are the limit"
+    ],
+    [["add", "--concurrency", "2", url], "--concurrency: sluice add has no such option"],
+    [["show"], "it is not said which download to show"],
+    [["pause"], "it is not said which downloads to pause"],
+    [["rm"], "it is not said which downloads to remove"],
+    [["cancel", "abc", "--all"], "ids and --all were both given"],
+    [["cancel", "--all", "--tag", "x"], "--all and --tag were both given"],
+    [["retry", "--tag", "x", "--tag", "y"], "--tag was given twice"],
+    [["move", "abc"], "it is not said where to move it"],
+    [["move", "abc", "--priority", "high"], '"high" is not a whole number'],
+    [["ls", "--status", "failed,lost"], '"lost" is not one of pending'],
+    [["ls", "--limit", "0"], "at least 1"],
+    [["stats", "abc"], "'abc'"],
     [["get"], "there is nothing to download"],
     [["get", "nonsense"], '"nonsense" is not a URL'],
     [["get", "/etc/passwd"], '"/etc/passwd" is not a URL'],
@@ -117,14 +144,14 @@ describe("bad usage is one clear sentence and exit code 2", () => {
 })
 
 describe("help", () => {
-  it.effect.each(["get", "run", "ls"] as const)(
+  it.effect.each(described.map(({ name }) => name))(
     "of %s has an example and no colours where nobody sees them",
     (name) =>
       Effect.gen(function* () {
         const { code, stderr, stdout } = yield* sluice(name, "--help")
         expect(code).toBe(0)
         expect(stderr.text).toBe("")
-        expect(stdout.text).toMatch(new RegExp(`Examples?:\n +sluice ${name} `))
+        expect(stdout.text).toMatch(new RegExp(`Examples?:\n +sluice ${name}\\b`))
         expect(stdout.text).toContain(`Usage:\n  sluice ${name} `)
         expect(stdout.text).not.toContain("\u001b")
         for (const line of stdout.lines) expect(line.length).toBeLessThan(80)
@@ -170,7 +197,7 @@ describe("help", () => {
   it.effect("of the whole lists the commands; --version is one line", () =>
     Effect.gen(function* () {
       const { stdout } = yield* sluice("--help")
-      expect(stdout.text).toMatch(/\n {2}get .*\n {2}run .*\n(.*\n)? {2}ls /)
+      expect(stdout.text).toMatch(/\n {2}get .*\n {2}add .*\n {2}run .*\n(.*\n)? {2}ls /)
       expect((yield* sluice("get", "--version")).stdout.text).toMatch(/^\d+\.\d+\.\d+\n$/)
     })
   )

@@ -51,6 +51,8 @@ describe.skipIf(!has("bash"))("in bash", () => {
     [["sluice", "get", "u", "--durability", "c"], "crash"],
     [["sluice", "ls", "--status", "p"], "pending processing paused"],
     [["sluice", "ls", "--on"], ""],
+    [["sluice", "mo"], "move"],
+    [["sluice", "pause", "--"], "--all --tag --group --json --db --config --help"],
     [["sluice", "get", "--dir", "/us"], "/usr"],
     [["sluice", "get", "--bearer", ""], ""],
     [["sluice", "--completions", ""], "bash zsh fish"]
@@ -70,7 +72,7 @@ describe.skipIf(!has("fish"))("in fish", () => {
       .sort()
 
   it.each([
-    ["sluice ", ["get", "ls", "run"]],
+    ["sluice ", described.map(({ name }) => name).sort()],
     ["sluice get --on-conflict ", ["fail", "overwrite", "rename", "skip"]],
     ["sluice ls --s", ["--status"]],
     ["sluice get --bearer ", []]

@@ -8,7 +8,9 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { Readable } from "node:stream"
 import { vi } from "vitest"
 import type { Download } from "../../../src/domain/Download.js"
 import { terminal } from "../../../src/domain/Download.js"
@@ -18,8 +20,10 @@ import * as Ids from "../../../src/domain/DownloadId.js"
 import type { DownloadRequest } from "../../../src/domain/DownloadRequest.js"
 import { defaultOptions } from "../../../src/domain/DownloadRequest.js"
 import type { StoreError } from "../../../src/domain/StoreError.js"
+import { Event } from "../../../src/programs/cli/Events.js"
 import * as Output from "../../../src/programs/cli/Output.js"
 import { Roster } from "../../../src/programs/cli/Roster.js"
+import type { Shape } from "../../../src/programs/cli/Surroundings.js"
 import type { Known } from "../../../src/programs/cli/View.js"
 import { Downloads } from "../../../src/services/Downloads.js"
 import type { Active } from "../../../src/services/Supervisor.js"
@@ -206,3 +210,19 @@ export const fakeEngine = (
       drain: Effect.asVoid(Deferred.succeed(drained, undefined))
     }
   })
+
+/** What a command typed like this knows of its process. */
+export const surroundings = (...args: ReadonlyArray<string>): Shape => ({
+  args,
+  pid: 1,
+  script: "/usr/bin/sluice",
+  cwd: "/work",
+  home: "/home/me",
+  stateHome: undefined,
+  environment: {},
+  stdin: () => Readable.from([])
+})
+
+/** The lines of `--json`, each checked against the contract. */
+export const eventsOf = ({ lines }: FakeStream): ReadonlyArray<Event> =>
+  lines.map((line) => Schema.decodeUnknownSync(Schema.parseJson(Event), { onExcessProperty: "error" })(line))

@@ -25,6 +25,10 @@ const asked = (more: Partial<Requests.Asked> = {}): Requests.Asked => ({
   db: undefined,
   headers: [],
   priority: 0,
+  tags: [],
+  key: undefined,
+  group: undefined,
+  seal: false,
   options: defaultOptions,
   concurrency: undefined,
   durability: undefined,
@@ -45,7 +49,7 @@ const start = (
     const wanted = yield* Requests.requests(asked(more), { entries: [], problems: [] }, "/work")
     const display = Display.make(output, asked(more))
     const session = Session.make(display, "asked")
-    const fiber = yield* Get.download(wanted, session, display).pipe(
+    const fiber = yield* Get.download(wanted, session, display, asked(more)).pipe(
       Effect.provide(engine.layer),
       Session.onInterrupt(session, display, { command: "sluice get again", hidden: false }),
       Effect.fork

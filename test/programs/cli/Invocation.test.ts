@@ -71,3 +71,27 @@ describe("the command to type again", () => {
     )
   })
 })
+
+describe("other commands for the same queue", () => {
+  const place = (...args: ReadonlyArray<string>) => ({
+    args,
+    script: "/usr/local/bin/sluice",
+    cwd: "/home/u"
+  })
+
+  it("keep its database and settings", () => {
+    expect(Invocation.run(place("resume", "--db", "my db", "abc", "--config=c.toml"))).toBe(
+      "sluice run --db 'my db' --config c.toml"
+    )
+    expect(Invocation.run(place("add", "u"))).toBe("sluice run")
+  })
+
+  it.each([
+    [["ls"], "sluice ls --before abc"],
+    [["ls", "--limit", "2"], "sluice ls --limit 2 --before abc"],
+    [["ls", "--before", "x", "--tag", "t"], "sluice ls --tag t --before abc"],
+    [["ls", "--before=x", "--tag", "t"], "sluice ls --tag t --before abc"]
+  ])("%j: the page before is %s", (args, command) => {
+    expect(Invocation.having(place(...args), "before", "abc")).toBe(command)
+  })
+})

@@ -1,14 +1,13 @@
 import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as PubSub from "effect/PubSub"
 import { describe, expect } from "vitest"
 import type { Download } from "../../../src/domain/Download.js"
 import * as Ids from "../../../src/domain/DownloadId.js"
+import { exitCode } from "../../../src/programs/cli/Failures.js"
 import * as Ls from "../../../src/programs/cli/Ls.js"
 import { Output } from "../../../src/programs/cli/Output.js"
-import { table } from "../../../src/programs/cli/Table.js"
-import { type Filter, Store, type StoreChange } from "../../../src/services/Store.js"
+import { table } from "../../../src/programs/cli/Listing.js"
+import { fakeQueue } from "./FakeQueue.js"
 import { row, secret, streams } from "./Fixtures.js"
 
 const rows: ReadonlyArray<Download> = [
@@ -20,20 +19,22 @@ const rows: ReadonlyArray<Download> = [
 const list = (asked: Partial<Ls.Asked>, stored = rows) =>
   Effect.gen(function* () {
     const { output, stderr, stdout } = streams()
-    const filters: Array<Filter> = []
-    const store = Layer.mock(Store, {
-      isAlone: false,
-      changes: yield* PubSub.unbounded<StoreChange>(),
-      list: (filter: Filter) => {
-        filters.push(filter)
-        return Effect.succeed(stored.slice(-(filter.limit ?? 1000)))
-      }
-    })
-    yield* Ls.list({ db: undefined, status: [], limit: 1000, json: false, ...asked }).pipe(
-      Effect.provide(store),
-      Effect.provideService(Output, output)
-    )
-    return { stderr, stdout, filters }
+    const { calls, layer } = fakeQueue(stored)
+    const exit = yield* Ls.list(
+      {
+        db: undefined,
+        status: [],
+        tag: undefined,
+        group: undefined,
+        before: undefined,
+        limit: 1000,
+        json: false,
+        ...asked
+      },
+      (id) => `sluice ls --before ${id}`
+    ).pipe(Effect.provide(layer), Effect.provideService(Output, output), Effect.exit)
+    const filters = calls.filter(([name]) => name === "list").map(([, filter]) => filter)
+    return { exit, stderr, stdout, filters }
   })
 
 describe("ls", () => {
@@ -68,12 +69,33 @@ describe("ls", () => {
 
   it.effect("passes on what was asked for, and says when it is not all", () =>
     Effect.gen(function* () {
-      const { filters, stderr, stdout } = yield* list({ status: ["failed", "pending"], limit: 2 })
-      expect(filters).toEqual([{ status: ["failed", "pending"], limit: 3 }])
+      const { filters, stderr, stdout } = yield* list({
+        status: ["completed", "processing", "pending"],
+        limit: 2
+      })
+      expect(filters).toEqual([{ status: ["completed", "processing", "pending"], limit: 3 }])
       expect(stdout.lines).toHaveLength(3)
       expect(stdout.text).not.toContain("10000000000")
-      expect(stderr.text).toContain("only the newest 2 are shown")
+      expect(stderr.text).toContain("only the newest 2 are shown; those before them:")
+      expect(stderr.text).toContain("sluice ls --before 20000000000")
       expect((yield* list({ limit: 3 })).stderr.text).toBe("")
+    })
+  )
+
+  it.effect("filters by tag and group, and begins before a download", () =>
+    Effect.gen(function* () {
+      const { filters, stderr } = yield* list({ tag: "a", before: "3OO", limit: 2 })
+      expect(filters).toEqual([{ tag: "a", before: "30000000000", limit: 3 }])
+      expect(stderr.text).toContain("there are more; those before them:")
+      // it may be gone
+      expect((yield* list({ before: "zzz00000000" })).filters).toEqual([
+        { before: "zzz00000000", limit: 1001 }
+      ])
+      // a group without downloads
+      const empty = yield* list({ group: "g" })
+      expect([empty.filters, empty.stdout.text, empty.stderr.text]).toEqual([[], "", ""])
+      const unknown = yield* list({ before: "zzz" })
+      expect(exitCode(unknown.exit, undefined)).toBe(2)
     })
   )
 
@@ -83,7 +105,7 @@ describe("ls", () => {
       expect(stdout.lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
         { v: 1, event: "download", status: "completed", percent: 100, path: "/downloads/日本語.iso" },
         { v: 1, event: "download", status: "processing", percent: 33, bytes: 1, total: 3 },
-        { v: 1, event: "download", status: "pending", percent: null, path: null }
+        { v: 1, event: "download", status: "pending", percent: null, path: null, tags: [] }
       ])
       expect(stdout.text).not.toContain(secret)
     })

@@ -28,6 +28,7 @@ export const sluiceIn = (
       Effect.provideService(Output, output),
       Effect.provideService(Surroundings, {
         args,
+        pid: 1,
         script: "/usr/bin/sluice",
         cwd,
         home: cwd,

@@ -155,6 +155,32 @@ describe("the config file", () => {
   )
 })
 
+describe("what a command is for", () => {
+  it.effect("is only typed: no variable makes a command do more than was meant", () =>
+    Effect.gen(function* () {
+      const environment = { SLUICE_ALL: "true", SLUICE_TAG: "t", SLUICE_GROUP: "g", SLUICE_PRIORITY: "1" }
+      const pause = yield* sluiceIn({ environment }, "pause")
+      expect([pause.code, pause.stderr.lines[0]]).toEqual([
+        2,
+        "sluice: it is not said which downloads to pause"
+      ])
+      const move = yield* sluiceIn({ environment }, "move", "abc")
+      expect(move.stderr.lines[0]).toBe("sluice: it is not said where to move it")
+      // what is added can have a tag from there
+      expect(yield* said({ environment: { SLUICE_TAG: "a\n\u200b" } })).toContain(
+        "SLUICE_TAG: it has characters that can't be seen"
+      )
+    })
+  )
+
+  it.scoped("is no key of a config file", () =>
+    Effect.gen(function* () {
+      expect(yield* said({ cwd: yield* home("all = true") })).toContain('"all" in')
+      expect(yield* said({ cwd: yield* home("tag = ['a', 'b']\ngroup = 'g'") })).toContain(nothing)
+    })
+  )
+})
+
 describe("a list on stdin", () => {
   it.effect("is read to its end, and checked as a whole", () =>
     Effect.gen(function* () {

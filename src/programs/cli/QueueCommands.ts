@@ -1,0 +1,181 @@
+/**
+ * The commands that look at the queue, and those that change what is in it: what they are called, what they take, what is
+ * said about them, and whom they call.
+ */
+import * as CliArgs from "@effect/cli/Args"
+import * as Effect from "effect/Effect"
+import * as Control from "./Control.js"
+import { make } from "./Definition.js"
+import { UsageError } from "./Failures.js"
+import * as Ls from "./Ls.js"
+import * as QueueOptions from "./QueueOptions.js"
+import * as Show from "./Show.js"
+import * as Sources from "./Sources.js"
+import * as Stats from "./Stats.js"
+
+const ids = CliArgs.repeated(CliArgs.text({ name: "ID" }))
+
+const named = "An id may be cut to its first characters, three at least."
+
+const ls = make(
+  {
+    name: "ls",
+    about: ["List downloads, newest last.", "Starts nothing."],
+    usage: ["[OPTIONS]"],
+    examples: [
+      ["", "sluice ls --status failed,retrying"],
+      ["a page of 20, and the one before it", "sluice ls --limit 20; sluice ls --limit 20 --before 3fk"],
+      ["for programs", "sluice ls --tag photos --json"]
+    ]
+  },
+  CliArgs.none,
+  QueueOptions.ls,
+  (found) => Ls.ls(Sources.valuesOf(found))
+)
+
+const show = make(
+  {
+    name: "show",
+    about: [
+      "Show a download in full, with its tries: when, by which engine, how far, how each ended.",
+      named,
+      "Starts nothing."
+    ],
+    usage: ["[OPTIONS] ID..."],
+    examples: [
+      ["", "sluice show 3fk"],
+      ["why the last one failed", "sluice show --json $(sluice ls --limit 1 --json | jq -r .id) | jq .detail"]
+    ],
+    positional: "ID"
+  },
+  ids,
+  QueueOptions.json,
+  (found, ids) => Show.run({ ids, ...Sources.valuesOf(found) })
+)
+
+/** A command for downloads by id, or for many. */
+const control = (
+  name: "pause" | "resume" | "cancel" | "retry" | "rm",
+  about: ReadonlyArray<string>,
+  examples: ReadonlyArray<readonly [what: string, command: string]>
+) =>
+  make(
+    {
+      name,
+      about: [...about, named],
+      usage: ["[OPTIONS] ID...", "[OPTIONS] --all", "[OPTIONS] [--tag TAG] [--group NAME]"],
+      examples,
+      positional: "ID"
+    },
+    ids,
+    { ...QueueOptions.selection, ...QueueOptions.json },
+    (found, ids) => Control.run({ verb: name }, { ids, ...Sources.valuesOf(found) })
+  )
+
+const pause = control(
+  "pause",
+  [
+    "Stop downloads until they are resumed; what has arrived is kept.",
+    "Also those that another engine works on: it lets go before this returns."
+  ],
+  [
+    ["", "sluice pause 3fk"],
+    ["everything for now", "sluice pause --all"]
+  ]
+)
+
+const resume = control(
+  "resume",
+  [
+    "Go on with what is paused, or waits for its next try.",
+    "Downloads nothing itself: an engine that runs takes it up, or the next sluice run."
+  ],
+  [
+    ["", "sluice resume 3fk"],
+    ["", "sluice resume --tag photos"]
+  ]
+)
+
+const cancel = control(
+  "cancel",
+  ["End unfinished downloads for good, and remove what has arrived of them."],
+  [
+    ["", "sluice cancel 3fk 9zq"],
+    ["", "sluice cancel --tag photos"]
+  ]
+)
+
+const retry = control(
+  "retry",
+  [
+    "Try failed or cancelled downloads once more: each as a new download, whose id is printed.",
+    "It goes on with what a failed one has left. What waits for its next try goes on at once.",
+    "With --all, --tag or --group: those that have failed; what was cancelled stays so.",
+    "Header fields and credentials are not kept of what has ended: to send them again, add its URL again."
+  ],
+  [
+    ["", "sluice retry 3fk"],
+    ["all that has failed", "sluice retry --all && sluice run"]
+  ]
+)
+
+const rm = control(
+  "rm",
+  [
+    "Forget downloads that have ended, and their tries.",
+    "Finished files stay; what a failed one has left goes. What is unfinished is left alone: cancel it first."
+  ],
+  [
+    ["", "sluice rm 3fk"],
+    ["the whole history", "sluice rm --all"]
+  ]
+)
+
+const move = make(
+  {
+    name: "move",
+    about: ["Change the priority of unfinished downloads: higher begins first.", named],
+    usage: [
+      "--priority N [OPTIONS] ID...",
+      "--priority N [OPTIONS] --all",
+      "--priority N [OPTIONS] --tag TAG"
+    ],
+    examples: [
+      ["", "sluice move 3fk --priority 10"],
+      ["last of all", "sluice move --tag photos --priority -1"]
+    ],
+    positional: "ID"
+  },
+  ids,
+  { ...QueueOptions.move, ...QueueOptions.selection, ...QueueOptions.json },
+  (found, ids) =>
+    Effect.gen(function* () {
+      const { priority, ...asked } = Sources.valuesOf(found)
+      if (priority === undefined) {
+        return yield* new UsageError({
+          reason: "NoPriority",
+          message: "it is not said where to move it",
+          advice: "give --priority N: higher begins first, and may be negative"
+        })
+      }
+      yield* Control.run({ verb: "move", priority }, { ids, ...asked })
+    })
+)
+
+const stats = make(
+  {
+    name: "stats",
+    about: ["Count downloads by status, and list cooling hosts and engines.", "Starts nothing."],
+    usage: ["[OPTIONS]"],
+    examples: [
+      ["", "sluice stats"],
+      ["how many are left to do", "sluice stats --json | jq .downloads.pending"]
+    ]
+  },
+  CliArgs.none,
+  QueueOptions.json,
+  (found) => Stats.run(Sources.valuesOf(found))
+)
+
+/** In the order of the help. */
+export const commands = [ls, show, pause, resume, cancel, retry, rm, move, stats] as const
