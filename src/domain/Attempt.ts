@@ -13,6 +13,7 @@ export interface Attempt {
   readonly engine: EngineId | null
   /** The child process that did the work, where there was one. */
   readonly pid: number | null
+  /** When it was claimed. */
   readonly startedAt: number
   /** Null while it goes on. */
   readonly endedAt: number | null

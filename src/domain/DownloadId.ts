@@ -36,7 +36,8 @@ export const toKey = (id: DownloadId): number => {
   return key
 }
 
-const tolerant = (text: string): string =>
+/** A text with the letters that look like digits as these. */
+export const tolerant = (text: string): string =>
   text.trim().toLowerCase().replaceAll("o", "0").replaceAll(/[il]/g, "1")
 
 /** Reads an id as a person may type it: any case, and o, i, l for 0, 1, 1. */

@@ -15,7 +15,9 @@ export interface CoolingHost {
 
 /** An engine that is listed in the database. */
 export interface ListedEngine {
+  /** By which rows name their owner. */
   readonly id: EngineId
+  /** Its process, where that is known. */
   readonly pid: number | null
   /** In milliseconds since the epoch. */
   readonly startedAt: number
@@ -29,6 +31,8 @@ export interface Stats {
   readonly downloads: Readonly<Record<Status, number>>
   /** Bytes of completed downloads that are still listed. */
   readonly bytes: number
+  /** Hosts that are left alone now, those that are soonest free first. */
   readonly cooling: ReadonlyArray<CoolingHost>
+  /** Engines that own downloads, or owned some and died; oldest first. */
   readonly engines: ReadonlyArray<ListedEngine>
 }

@@ -93,6 +93,7 @@ const fields = (download: Download, now: number): ReadonlyArray<Field> => {
     ["received", amount(download)],
     ["checksum", checksum === null ? "" : Checksums.format(checksum)],
     ["priority", String(download.priority)],
+    ["key", download.key === null ? "" : Format.printable(download.key)],
     ["tags", download.tags.map((tag) => Format.printable(tag)).join(", ")],
     [
       "headers",
@@ -102,6 +103,7 @@ const fields = (download: Download, now: number): ReadonlyArray<Field> => {
     ],
     ["options", chosen(download.options)],
     ["meta", download.meta === null ? "" : Format.printable(JSON.stringify(download.meta))],
+    ["retried as", download.retriedAs ?? ""],
     ["engine", download.owner ?? ""],
     ["process", download.pid === null ? "" : String(download.pid)],
     ["added", ago(download.createdAt, now)],

@@ -34,7 +34,10 @@ const standing = {
   ...amounts,
   percent: Schema.NullOr(Schema.Int),
   priority: Schema.Number,
+  key: Schema.NullOr(Schema.String),
   tags: Schema.Array(Schema.String),
+  /** The id of the download that is one more try of this one. */
+  retriedAs: Schema.NullOr(Schema.String),
   attempt: Schema.Int,
   retries: Schema.Int,
   nextAttemptAt: time,

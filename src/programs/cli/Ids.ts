@@ -24,7 +24,7 @@ const concurrency = 16
 
 /** The characters that an id begins with. The left is a sentence without a full stop. */
 export const prefix = (text: string): Either.Either<string, string> => {
-  const clean = text.trim().toLowerCase().replaceAll("o", "0").replaceAll(/[il]/g, "1")
+  const clean = DownloadId.tolerant(text)
   const typed = `"${printable(text, 40)}"`
   if (!/^[0-9a-hjkmnp-tv-z]*$/.test(clean)) return Either.left(`${typed} is no id of a download`)
   if (clean.length > length)

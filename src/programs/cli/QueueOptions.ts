@@ -48,7 +48,7 @@ export const marks = {
     description: "Seals the group afterwards: nothing more belongs to it, and there is a percentage."
   }),
   key: Setting.one(Args.label(maxKey), undefined, {
-    name: "key",
+    name: "request-key",
     kind: "KEY",
     group: "What and where",
     typed: true,

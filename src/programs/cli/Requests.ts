@@ -107,7 +107,7 @@ export const oneOnly = ({ key, options, output }: Inputs): string | undefined =>
     : options.checksum !== null
       ? "--checksum"
       : key !== undefined
-        ? "--key"
+        ? "--request-key"
         : undefined
 
 /** The requests for the URLs of the command line; the first that can't be used is the answer. */

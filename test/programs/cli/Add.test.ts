@@ -273,7 +273,7 @@ describe("a list through a pipe", () => {
     Effect.gen(function* () {
       const { code, requests, why } = yield* add({ input: "-", key: "k" }, piped(`${url(1)}\n${url(2)}\n`))
       expect([code, requests]).toEqual([2, []])
-      expect(why?.message).toBe("--key is for one file, and there are 2 URLs")
+      expect(why?.message).toBe("--request-key is for one file, and there are 2 URLs")
     })
   )
 

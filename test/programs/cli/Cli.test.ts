@@ -15,7 +15,7 @@ describe("bad usage is one clear sentence and exit code 2", () => {
     [["add"], "there is nothing to add"],
     [["add", "nonsense"], '"nonsense" is not a URL'],
     [["add", "--input", "gone.txt"], "the list gone.txt is not there"],
-    [["add", "--key", "k", url, `${url}2`], "--key is for one file, and there are 2 URLs"],
+    [["add", "--request-key", "k", url, `${url}2`], "--request-key is for one file, and there are 2 URLs"],
     [["add", "--seal", url], "--seal is for a group, and there is none"],
     [["get", "--seal", url], "--seal is for a group, and there is none"],
     [["add", "--tag", "", url], "--tag: its value is missing"],
