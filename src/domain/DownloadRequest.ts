@@ -140,11 +140,7 @@ const maxTags = 16
 
 /** What people type again, in a shell and in JSON: nothing that can't be seen. */
 const isLabel = (text: string, length: number): boolean =>
-  // eslint-disable-next-line no-control-regex
-  text.length > 0 &&
-  text.length <= length &&
-  text.trim() === text &&
-  !/[\u0000-\u001f\u007f-\u009f]/.test(text)
+  text.length > 0 && text.length <= length && text.trim() === text && !/\p{Cc}/u.test(text)
 
 const labelRule = (length: number): string =>
   `1 to ${length} characters, no control characters, no blanks at its ends`

@@ -12,7 +12,7 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { Download, EngineId } from "../domain/Download.js"
+import type { EngineId } from "../domain/Download.js"
 import { fromKey, toKey } from "../domain/DownloadId.js"
 import { Claimed, Due } from "../domain/Message.js"
 import type { Claims } from "../services/Store.js"

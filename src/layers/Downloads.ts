@@ -8,30 +8,21 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as path from "node:path"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type { Attempt } from "../domain/Attempt.js"
 import { type Completed, completionOf } from "../domain/Completion.js"
 import type { Download } from "../domain/Download.js"
-import * as DownloadError from "../domain/DownloadError.js"
+import type * as DownloadError from "../domain/DownloadError.js"
 import { ofChange } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
-import {
-  accept,
-  type Accepted,
-  acceptOptions,
-  defined,
-  type DownloadRequest
-} from "../domain/DownloadRequest.js"
-import type { GroupId } from "../domain/Group.js"
 import * as Progress from "../domain/Progress.js"
 import type { StoreError } from "../domain/StoreError.js"
-import { Downloads, type Enqueued, type Shape } from "../services/Downloads.js"
+import { Downloads, type Shape } from "../services/Downloads.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
-import { type Enqueued as Recorded, Store } from "../services/Store.js"
+import { Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
 import * as Discarding from "./Discarding.js"
 import * as Groups from "./Groups.js"

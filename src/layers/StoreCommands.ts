@@ -30,7 +30,7 @@ import type { Command } from "../domain/Selection.js"
 import type { Commanded, Forgotten } from "../services/Store.js"
 import { accepting, table } from "../domain/Transition.js"
 import { and, inKeys, inStatus } from "./SqlSelection.js"
-import type { Failures, StoreBatch } from "./StoreBatch.js"
+import type { StoreBatch } from "./StoreBatch.js"
 
 /** Rows of one job that are changed one by one. */
 const fewRows = 256

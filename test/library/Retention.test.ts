@@ -3,7 +3,6 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as TestClock from "effect/TestClock"
 import { Downloads } from "../../src/services/Downloads.js"
 import { bytes, settle, world } from "../layers/fakes.js"
 
