@@ -356,6 +356,44 @@ export const commandSuite = (name: string, layer: StoreLayer, shared: boolean): 
     )
 
     it.effect(
+      "what a dead engine was at work on, if it is much, becomes what the transition makes of each",
+      () =>
+        run(
+          Effect.gen(function* () {
+            const store = yield* Store
+            const requests = Array.from({ length: 1200 }, (_, i) => accepted(`http://h/${i}`))
+            yield* store.enqueue(requests, { own: true })
+            for (let claimed = yield* claim(400); claimed.length > 0; claimed = yield* claim(400)) {
+              for (const [i, { id }] of claimed.entries()) {
+                if (i % 7 === 0) yield* store.tell(id, Message.PauseRequested())
+                if (i % 11 === 0) yield* store.note(id, Message.CancelRequested())
+              }
+            }
+            const before = yield* store.list({ limit: 2000 })
+            expect(before.every(({ status }) => status === "processing")).toBe(true)
+            yield* TestClock.adjust("5 seconds")
+            const heir = Effect.gen(function* () {
+              const theirs = yield* Store
+              yield* Effect.repeat(theirs.disown(me), { while: ({ more }) => more })
+              return yield* theirs.list({ limit: 2000 })
+            })
+            const after = yield* Effect.provide(heir, layer(other))
+            expect(after).toEqual(
+              before.map((row) => Either.getOrThrow(transition(row, Message.Abandoned(), 5000)))
+            )
+            const [log] = yield* store.attempts(before[1]!.id)
+            expect(log).toMatchObject({
+              number: 1,
+              engine: me,
+              startedAt: 0,
+              endedAt: 5000,
+              status: "pending"
+            })
+          })
+        )
+    )
+
+    it.effect(
       "what a dead engine owned is given up in portions, without being loaded",
       () =>
         run(
