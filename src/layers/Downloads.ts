@@ -1,6 +1,6 @@
 /**
  * The engine's front: checks requests, records them, and tells of them. Waiting for downloads is Settling's business, what
- * people want of them Intent's, groups are Groups'.
+ * people want of them Intent's, groups are Groups', consumers Consumers'.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -29,9 +29,11 @@ import type { StoreError } from "../domain/StoreError.js"
 import { Downloads, type Enqueued, type Shape } from "../services/Downloads.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
+import { Outbox } from "../services/Outbox.js"
 import { PartFile } from "../services/PartFile.js"
 import { type Enqueued as Recorded, Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
+import * as Consumers from "./Consumers.js"
 import * as Groups from "./Groups.js"
 import * as Intent from "./Intent.js"
 import * as Publisher from "./Publisher.js"
@@ -43,6 +45,7 @@ const bulk = 500
 
 const make = Effect.gen(function* () {
   const store = yield* Store
+  const outbox = yield* Outbox
   const supervisor = yield* Supervisor
   const life = yield* EngineLife
   const disk = yield* PartFile
@@ -208,6 +211,7 @@ const make = Effect.gen(function* () {
     list: (filter = {}) => store.list(filter),
     ...Intent.make({ store, supervisor, row, discard: publisher.discard, enqueue }),
     group: Groups.make({ store, options, inherit, enqueueInto, orRefused, orFailure }),
+    ...Consumers.make({ store, outbox, pollInterval, orFailure }),
     drained: orFailure(
       Effect.gen(function* () {
         const bell = yield* Effect.makeLatch(false)
@@ -242,7 +246,5 @@ const orRefused = ([enqueued]: ReadonlyArray<Enqueued>): Effect.Effect<
 > => (enqueued!.refused === undefined ? Effect.succeed(enqueued!) : Effect.fail(enqueued!.refused))
 
 /** Needs a store and a supervisor over the same database. */
-export const layer: Layer.Layer<Downloads, never, Store | Supervisor | EngineLife | PartFile> = Layer.effect(
-  Downloads,
-  make
-)
+export const layer: Layer.Layer<Downloads, never, Store | Outbox | Supervisor | EngineLife | PartFile> =
+  Layer.effect(Downloads, make)

@@ -18,6 +18,7 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -34,12 +35,15 @@ import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
+import { Outbox } from "../services/Outbox.js"
 import { type CommitListener, type Counters, type Shape, Store, type StoreChange } from "../services/Store.js"
 import { Database } from "./Database.js"
 import * as SqlRow from "./SqlRow.js"
 import { type Failures, StoreBatch } from "./StoreBatch.js"
+import * as StoreConsumers from "./StoreConsumers.js"
 import * as StoreGroups from "./StoreGroups.js"
 import * as StoreJobs from "./StoreJobs.js"
+import * as StoreOutbox from "./StoreOutbox.js"
 import * as StoreReads from "./StoreReads.js"
 
 /** What this process believes: the rows it is processing, and totals. */
@@ -73,7 +77,8 @@ const isRefusal = (error: Failures): error is StoreError =>
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const database = yield* Database
-  const { id: engine } = yield* EngineLife
+  const life = yield* EngineLife
+  const { id: engine } = life
   const { commitInterval } = yield* EngineOptions
   const state = yield* Ref.make<State>({
     claimed: HashMap.empty(),
@@ -85,6 +90,7 @@ const make = Effect.gen(function* () {
   const listeners = new Set<CommitListener>()
 
   const groups = StoreGroups.make(sql, database.path)
+  const outbox = StoreOutbox.make(sql)
 
   const decode = SqlRow.decode(database.path)
 
@@ -105,6 +111,7 @@ const make = Effect.gen(function* () {
       }
       yield* batch.flush
       yield* groups.count(batch)
+      yield* outbox.settle(batch)
       return { batch, exits }
     }).pipe(database.transact)
 
@@ -216,7 +223,7 @@ const make = Effect.gen(function* () {
       Effect.flatten(askAsOwner((batch) => groups.fill(id, batch, jobs.enqueue(requests, own)(batch))))
     ),
     strangers: reads.strangers,
-    remove: (id) => ask(jobs.remove(id), { id }),
+    remove: (id) => ask(outbox.removing(id, jobs.remove(id)), { id }),
     disown: (owner) => untilEmpty(ask(jobs.disown(owner))),
     adopt: (id) => askAsOwner(jobs.adopt(id), { id }),
     release: Effect.suspend(() => {
@@ -238,7 +245,8 @@ const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() =>
     inbox.end.pipe(Effect.zipRight(Fiber.await(actor)), Effect.zipRight(PubSub.shutdown(changes)))
   )
-  return shape
+  const consumers = StoreConsumers.make({ sql, database, decode, life, outbox, ask, askListed: askAsOwner })
+  return Context.make(Store, shape).pipe(Context.add(Outbox, consumers))
 })
 
 /** Rows leave a departed engine a thousand at a time, so that no transaction is long; only the cancelled ones are kept. */
@@ -275,5 +283,5 @@ const believe = (before: State, batch: StoreBatch, engine: Download["owner"]): S
 }
 
 /** Needs an open database and this engine's id. */
-export const layer: Layer.Layer<Store, StoreError, SqlClient.SqlClient | Database | EngineLife> =
-  Layer.scoped(Store, make)
+export const layer: Layer.Layer<Store | Outbox, StoreError, SqlClient.SqlClient | Database | EngineLife> =
+  Layer.scopedContext(make)

@@ -29,6 +29,17 @@ export const owners = (
       ]
     : [["owner = ?", [engine]]]
 
+/** Runs a query beside the actor: what is committed, whatever transaction the caller is in. */
+export const reading =
+  (database: DatabaseShape) =>
+  <A>(query: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
+    query.pipe(
+      Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
+      database.whileLocked,
+      database.apart,
+      Effect.withTracerEnabled(false)
+    )
+
 interface Dependencies {
   readonly sql: SqlClient.SqlClient
   readonly decode: SqlRow.Decode
@@ -38,13 +49,7 @@ interface Dependencies {
 }
 
 export const make = ({ database, decode, engine, group, sql }: Dependencies) => {
-  const read = <A>(query: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
-    query.pipe(
-      Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
-      database.whileLocked,
-      database.apart,
-      Effect.withTracerEnabled(false)
-    )
+  const read = reading(database)
 
   const select = (tail: string, parameters: ReadonlyArray<unknown>) =>
     read(
