@@ -146,7 +146,7 @@ const consumers = Effect.gen(function* () {
 const steps = { "1_initial": initial, "2_groups": groups, "4_consumers": consumers }
 
 /** The version this code knows. */
-export const latest = Math.max(...Object.keys(steps).map((name) => Number.parseInt(name)))
+export const latest = Math.max(...Object.keys(steps).map((name) => Number.parseInt(name, 10)))
 
 export const table = "sluice_migrations"
 

@@ -11,6 +11,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as ConfigFile from "./ConfigFile.js"
+import * as Consumers from "./Consumers.js"
 import type { CommandError } from "./Failures.js"
 import { UsageError } from "./Failures.js"
 import * as Get from "./Get.js"
@@ -151,8 +152,33 @@ const ls = make(
   (found) => Ls.ls(Sources.valuesOf(found))
 )
 
+const consumers = make(
+  {
+    name: "consumers",
+    about: [
+      "List those who are to hear of the ends of downloads, or forget one.",
+      "A consumer gets every end at least once, until it has acknowledged it; BEHIND is how many it has not.",
+      "Programs register and read consumers (the library's completions and consume)."
+    ],
+    usage: ["[ls] [OPTIONS]", "rm NAME... [OPTIONS]"],
+    examples: [
+      ["", "sluice consumers ls"],
+      ["one that is not coming back", "sluice consumers rm converter"]
+    ],
+    words: Consumers.actions
+  },
+  CliArgs.repeated(CliArgs.text({ name: "ACTION" })),
+  Options.consumers,
+  (found, words) => Consumers.consumers({ ...Sources.valuesOf(found), words })
+)
+
 /** What there is to say about each, in the order of the help. */
-export const described: ReadonlyArray<Described> = [get.described, run.described, ls.described]
+export const described: ReadonlyArray<Described> = [
+  get.described,
+  run.described,
+  ls.described,
+  consumers.described
+]
 
 export const about = "downloads that survive crashes."
 
@@ -165,4 +191,4 @@ export const root = Command.make("sluice", {}, () =>
       advice: "try sluice get URL, or see sluice --help"
     })
   )
-).pipe(Command.withSubcommands([get.command, run.command, ls.command]))
+).pipe(Command.withSubcommands([get.command, run.command, ls.command, consumers.command]))

@@ -2,6 +2,7 @@
  * Makes what only a command says (its shape is in EventSchema) from rows of downloads; the engine's own events come from
  * the domain. Pure.
  */
+import type { Consumer } from "../../domain/Consumer.js"
 import type { Download } from "../../domain/Download.js"
 import { pathOf, percent, retryCount } from "../../domain/Download.js"
 import { base, held, iso } from "../../domain/DownloadEvent.js"
@@ -45,6 +46,21 @@ export const listed = (download: Download): Event => ({
   createdAt: iso(download.createdAt),
   updatedAt: iso(download.updatedAt),
   finishedAt: download.finishedAt === null ? null : iso(download.finishedAt)
+})
+
+export const consumer = ({ createdAt, ...rest }: Consumer, at: number): Event => ({
+  v: 1,
+  event: "consumer",
+  at: iso(at),
+  ...rest,
+  createdAt: iso(createdAt)
+})
+
+export const consumerRemoved = (name: string, at: number): Event => ({
+  v: 1,
+  event: "consumer-removed",
+  at: iso(at),
+  name
 })
 
 /** One line of newline-delimited JSON. */

@@ -14,6 +14,8 @@ export interface Described {
   readonly usage: ReadonlyArray<string>
   readonly examples: ReadonlyArray<readonly [what: string, command: string]>
   readonly settings: ReadonlyArray<Setting<unknown>>
+  /** What may follow its name as a word, where there are few. */
+  readonly words?: ReadonlyArray<string>
 }
 
 export interface Manner {

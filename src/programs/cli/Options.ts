@@ -207,3 +207,11 @@ export const ls = {
     description: "One JSON object per download and line."
   })
 }
+
+export const consumers = {
+  json: Setting.flag({
+    name: "json",
+    group: "What is shown",
+    description: "One JSON object per consumer and line."
+  })
+}

@@ -1,5 +1,5 @@
 /**
- * Downloads as a table for people: one line each, with a heading, aligned whatever is in the names. Pure.
+ * Tables for people: one line each, with a heading, aligned whatever is in the names; and the one of downloads. Pure.
  */
 import type { Download } from "../../domain/Download.js"
 import { percent } from "../../domain/Download.js"
@@ -25,10 +25,13 @@ const cells = (download: Download): ReadonlyArray<string> => {
   ]
 }
 
-/** The table, with its line ends; cut at `columns`, if given. */
-export const table = (downloads: ReadonlyArray<Download>, columns: number | undefined): string => {
-  const rows = [headings, ...downloads.map(cells)]
-  const widths = headings.map((_, column) =>
+/** Rows of as many cells as there are sides, with their line ends; cut at `columns`, if given. */
+export const layOut = (
+  rows: ReadonlyArray<ReadonlyArray<string>>,
+  sides: ReadonlyArray<"left" | "right">,
+  columns: number | undefined
+): string => {
+  const widths = sides.map((_, column) =>
     Math.min(widest, Math.max(...rows.map((row) => Columns.width(row[column]!))))
   )
   return rows
@@ -38,3 +41,7 @@ export const table = (downloads: ReadonlyArray<Download>, columns: number | unde
     })
     .join("")
 }
+
+/** Downloads, with a heading. */
+export const table = (downloads: ReadonlyArray<Download>, columns: number | undefined): string =>
+  layOut([headings, ...downloads.map(cells)], sides, columns)

@@ -53,6 +53,10 @@ describe.skipIf(!has("bash"))("in bash", () => {
     [["sluice", "ls", "--on"], ""],
     [["sluice", "get", "--dir", "/us"], "/usr"],
     [["sluice", "get", "--bearer", ""], ""],
+    [["sluice", "consumers", ""], "ls rm"],
+    [["sluice", "consumers", "r"], "rm"],
+    [["sluice", "consumers", "rm", ""], ""],
+    [["sluice", "consumers", "ls", "--j"], "--json"],
     [["sluice", "--completions", ""], "bash zsh fish"]
   ])("%j: %s", (words, completed) => {
     expect(complete(...words)).toBe(completed)
@@ -70,7 +74,8 @@ describe.skipIf(!has("fish"))("in fish", () => {
       .sort()
 
   it.each([
-    ["sluice ", ["get", "ls", "run"]],
+    ["sluice ", ["consumers", "get", "ls", "run"]],
+    ["sluice consumers ", ["ls", "rm"]],
     ["sluice get --on-conflict ", ["fail", "overwrite", "rename", "skip"]],
     ["sluice ls --s", ["--status"]],
     ["sluice get --bearer ", []]
