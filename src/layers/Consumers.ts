@@ -48,13 +48,13 @@ const countless = (what: string, count: number): string | undefined =>
   Number.isInteger(count) && count > 0 ? undefined : `${what} must be a whole number above 0, not ${count}`
 
 export const make = ({ orFailure, outbox, pollInterval, store }: Dependencies): Consumers => {
-  /** What the reader pulls from, chunk by chunk; fails with nothing at the end. */
+  /** `next` is pulled, chunk by chunk; it fails with nothing at the end. */
   const pull = (
     reader: Reader,
     window: number,
     until: CompletionsOptions["until"]
   ): Effect.Effect<
-    Effect.Effect<Chunk.Chunk<Delivery>, Option.Option<StoreError>>,
+    { readonly next: Effect.Effect<Chunk.Chunk<Delivery>, Option.Option<StoreError>> },
     StoreError,
     Scope.Scope
   > =>
@@ -141,7 +141,7 @@ export const make = ({ orFailure, outbox, pollInterval, store }: Dependencies): 
         Effect.mapError(Option.some),
         Effect.flatMap(Option.match({ onNone: () => Effect.fail(Option.none()), onSome: Effect.succeed }))
       )
-      return next
+      return { next }
     })
 
   const completions: Consumers["completions"] = (
@@ -152,7 +152,7 @@ export const make = ({ orFailure, outbox, pollInterval, store }: Dependencies): 
       checked(nameless(name) ?? countless("the window", window), () =>
         Effect.acquireRelease(outbox.open(name, from), outbox.close).pipe(
           Effect.flatMap((reader) => pull(reader, window, until)),
-          Effect.map((next): Stream.Stream<Delivery, StoreError | ConsumerBusy> =>
+          Effect.map(({ next }): Stream.Stream<Delivery, StoreError | ConsumerBusy> =>
             Stream.repeatEffectChunkOption(next)
           )
         )

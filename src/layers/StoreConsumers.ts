@@ -71,6 +71,9 @@ interface PageRow {
   readonly id: number | null
 }
 
+/** Milliseconds between two questions about the same engine. */
+const askAgain = 20
+
 /** Acknowledgements deleted by one transaction, so that none takes long. */
 const sweepSize = 2000
 
@@ -104,12 +107,12 @@ export const make = ({ ask, askListed, database, decode, life, outbox, sql }: De
 
   const busyHere = (name: string) => busy({ name, pid: process.pid, reader: life.id })
 
-  /** Whether another engine reads it. Two who ask about a dead one at the same instant may both hear that it lives. */
+  /** Whether another engine reads it. Two who ask about a dead one at the same instant may hear each other: it is asked twice. */
   const isReadElsewhere = ({ reader }: Pick<Row, "reader">) =>
     reader === null || reader === life.id
       ? Effect.succeed(false)
       : Effect.flatMap(life.isAlive(reader), (alive) =>
-          alive ? Effect.zipRight(Effect.yieldNow(), life.isAlive(reader)) : Effect.succeed(false)
+          alive ? Effect.delay(life.isAlive(reader), askAgain) : Effect.succeed(false)
         )
 
   /** Becomes the reader where there is none but `dead`; else succeeds with who is. */

@@ -271,7 +271,7 @@ describe("the outbox in a file, with two engines", () => {
     return { alive, mine: engine(me), theirs: engine(other) }
   }
 
-  it.scoped("one reads, the other is told who, and takes its place when it has died", () => {
+  it.scopedLive("one reads, the other is told who, and takes its place when it has died", () => {
     const { alive, mine, theirs } = engines()
     return Effect.gen(function* () {
       const a = yield* Layer.build(mine)
