@@ -1,5 +1,6 @@
 /**
- * Consumers as streams: pages of the outbox, read when they are pulled, and at most a window of them unacknowledged. What is
+ * Consumers as streams: pages of the outbox, read when they are pulled, at most a window of deliveries unacknowledged and as many
+ * read ahead. What is
  * durable, and what a crash leaves of it, stands at StoreOutbox.
  *
  * Tricky interleavings: a page is marked as handed out before any of it is, so what is not marked was seen by nobody. The bell is
@@ -64,6 +65,8 @@ export const make = ({ orFailure, outbox, pollInterval, store }: Dependencies): 
       const open = new Set<number>()
       const room = yield* Effect.makeLatch(true)
       let cursor = reader.position
+      /** What is read and marked as handed out, and waits for room: a page is worth its query and its commit. */
+      let ahead: ReadonlyArray<Ending> = []
       let over: Exit.Exit<unknown, StoreError> | undefined
       if (until !== undefined) {
         yield* Effect.exit(until).pipe(
@@ -100,21 +103,22 @@ export const make = ({ orFailure, outbox, pollInterval, store }: Dependencies): 
         }
       }
 
-      /** What there is now, as much as there is room for. */
+      /** Reads ahead. */
       const look = Effect.gen(function* () {
         for (;;) {
-          const page = yield* outbox.read(reader, cursor, Math.min(window - open.size, pageSize))
+          const page = yield* outbox.read(reader, cursor, Math.min(window, pageSize))
           for (const seq of page.lost) {
             yield* Effect.logWarning(
               `the download behind the ending ${seq} is gone: somebody deleted its row`
             )
             yield* outbox.acknowledge(reader, seq)
           }
-          if (page.upTo === undefined) return []
+          if (page.upTo === undefined) return
           if (page.endings.length > 0 && page.upTo > reader.delivered)
             yield* outbox.handOut(reader, page.upTo)
           cursor = page.upTo
-          if (page.endings.length > 0) return page.endings.map(delivery)
+          ahead = page.endings
+          if (ahead.length > 0) return
         }
       })
 
@@ -132,8 +136,13 @@ export const make = ({ orFailure, outbox, pollInterval, store }: Dependencies): 
           yield* untilRoom
           const ended = over
           if (ended !== undefined) yield* ended
-          const found = yield* look
-          if (found.length > 0) return Option.some(Chunk.unsafeFromArray(found))
+          if (ahead.length === 0) yield* look
+          if (ahead.length > 0) {
+            const room = window - open.size
+            const found = ahead.slice(0, room).map(delivery)
+            ahead = ahead.slice(room)
+            return Option.some(Chunk.unsafeFromArray(found))
+          }
           if (ended !== undefined) return Option.none()
           yield* orFailure(changed)
         }

@@ -50,19 +50,20 @@ interface Row {
 const columns = `c.id, c.name, c.position, c.delivered, c.reader, c.created_at,
   (SELECT pid FROM sluice_engines WHERE sluice_engines.id = c.reader) AS pid`
 
-const unacknowledged = `seq > c.position
-  AND NOT EXISTS (SELECT 1 FROM sluice_acks AS a WHERE a.consumer_id = c.id AND a.seq = sluice_endings.seq)`
+const unacknowledged = `NOT EXISTS
+  (SELECT 1 FROM sluice_acks AS a WHERE a.consumer_id = c.id AND a.seq = sluice_endings.seq)`
 
-// the download's columns keep their names, whatever they come to be; an ending's get others
+// the download's columns keep their names, whatever they come to be; an ending's get others. One bound, the higher: what was
+// acknowledged long ago behind one that is missing is not looked at with every page
 const pageStatement = `SELECT ending_seq, ending_removed, ${SqlRow.columns} FROM (
     SELECT sluice_endings.seq AS ending_seq, removed AS ending_removed, download_id AS ending_key
     FROM sluice_consumers AS c CROSS JOIN sluice_endings
-    WHERE c.id = ? AND sluice_endings.seq > ? AND ${unacknowledged.replace("seq >", "sluice_endings.seq >")}
+    WHERE c.id = ? AND sluice_endings.seq > max(c.position, ?) AND ${unacknowledged}
     ORDER BY sluice_endings.seq LIMIT ?
   ) LEFT JOIN sluice_downloads ON sluice_downloads.id = ending_key ORDER BY ending_seq`
 
 const behindColumn = `(SELECT count(*) FROM (
-    SELECT sluice_endings.seq FROM sluice_endings WHERE sluice_endings.${unacknowledged} LIMIT ${maxBehind}
+    SELECT seq FROM sluice_endings WHERE seq > c.position AND ${unacknowledged} LIMIT ${maxBehind}
   )) AS behind`
 
 interface PageRow {

@@ -35,9 +35,9 @@ export interface RegisterOptions {
 /** @see {@link Consumers.completions} */
 export interface CompletionsOptions extends RegisterOptions {
   /**
-   * So many deliveries may be unacknowledged at a time; then the stream waits for an acknowledgement. More hide the latency of
-   * commits from a consumer that works on many at once; after a crash, so many at the most are delivered again. Who gathers more
-   * than this before acknowledging any waits for ever. @default 64
+   * So many deliveries may be unacknowledged at a time; then the stream waits for an acknowledgement. As many again, 256 at the
+   * most, are read ahead. More hide the latency of commits from a consumer that works on many at once; after a crash, so many at
+   * the most are delivered again. Who gathers more than this before acknowledging any waits for ever. @default 64
    */
   readonly window?: number | undefined
   /**
