@@ -56,7 +56,7 @@ const encodeText = Schema.encodeSync(RemnantText)
 const decodeText = ParseResult.decodeUnknownEither(RemnantText)
 
 export const encodeRemnant = (ended: Ended, groups: ReadonlyArray<string>): string =>
-  encodeText({ ...ended, groups })
+  encodeText({ ...ended, meta: ended.meta ?? null, groups })
 
 export const decodeRemnant = (text: string, seq: number): Either.Either<Ending, ParseResult.ParseIssue> =>
   Either.map(decodeText(text), ({ groups, ...ended }) => endingOf(ended, groups, seq))
