@@ -39,6 +39,13 @@ export {
 } from "./programs/engine.js"
 export type { Durability } from "./domain/Durability.js"
 export { EngineOptions, type EngineOptionsShape } from "./services/EngineOptions.js"
+export type {
+  CompletionsOptions,
+  ConsumeOptions,
+  Consumers,
+  Delivery,
+  RegisterOptions
+} from "./services/Consumers.js"
 export type { Active } from "./services/Supervisor.js"
 export type { Filter } from "./services/Store.js"
 
@@ -53,10 +60,13 @@ export type { Affected, Command, Selection } from "./domain/Selection.js"
 export type { CoolingHost, ListedEngine, Stats } from "./domain/Stats.js"
 export type { Progress } from "./domain/Progress.js"
 export type { ConflictPolicy, DownloadOptions, DownloadRequest, Header } from "./domain/DownloadRequest.js"
+export type { Ending } from "./domain/Ending.js"
+export type { Consumer } from "./domain/Consumer.js"
 export { GroupId, GroupSealed, type GroupProgress } from "./domain/Group.js"
 
 // what can go wrong
 export { DownloadError, type Kind, type Reason } from "./domain/DownloadError.js"
+export { ConsumerBusy, ConsumerUnknown } from "./domain/Consumer.js"
 export { StopTimeout, StoreError, type StoreErrorReason } from "./domain/StoreError.js"
 
 // policies

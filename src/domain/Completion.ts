@@ -30,8 +30,27 @@ export interface Completed {
   readonly finishedAt: number
 }
 
+/** As much of a download as tells how it ended. */
+export type Ended = Pick<
+  Download,
+  | "id"
+  | "url"
+  | "directory"
+  | "output"
+  | "filename"
+  | "status"
+  | "total"
+  | "checkpoint"
+  | "outcome"
+  | "attempt"
+  | "failure"
+  | "meta"
+  | "finishedAt"
+  | "updatedAt"
+>
+
 /** Of a download that has settled (is terminal or paused); that of any other is the failure it has met so far. */
-export const completionOf = (download: Download): Either.Either<Completed, DownloadError> => {
+export const completionOf = (download: Ended): Either.Either<Completed, DownloadError> => {
   const { directory, failure, filename, id, meta, outcome, status, url } = download
   const error = (detail: DownloadError["reason"], text: string): Either.Either<never, DownloadError> =>
     Either.left(new DownloadError({ reason: detail, detail: text, download: id, url }))

@@ -15,7 +15,7 @@ export interface Selection {
   readonly tag?: string | undefined
   /** Members of this group. */
   readonly group?: GroupId | undefined
-  /** Those that ended before this, in milliseconds since the epoch. */
+  /** Those that ended before this, in milliseconds since the epoch, and whose end every consumer has acknowledged. */
   readonly endedBefore?: number | undefined
 }
 

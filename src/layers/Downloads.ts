@@ -1,6 +1,6 @@
 /**
  * The engine's front: checks requests, records them, and tells of them. Waiting for downloads is Settling's business, what
- * people want of them Intent's, groups are Groups'.
+ * people want of them Intent's, groups are Groups', consumers Consumers'.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -21,9 +21,11 @@ import type { StoreError } from "../domain/StoreError.js"
 import { Downloads, type Shape } from "../services/Downloads.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
+import { Outbox } from "../services/Outbox.js"
 import { PartFile } from "../services/PartFile.js"
 import { Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
+import * as Consumers from "./Consumers.js"
 import * as Discarding from "./Discarding.js"
 import * as Groups from "./Groups.js"
 import * as Inheritance from "./Inheritance.js"
@@ -34,6 +36,7 @@ import * as Settling from "./Settling.js"
 
 const make = Effect.gen(function* () {
   const store = yield* Store
+  const outbox = yield* Outbox
   const supervisor = yield* Supervisor
   const life = yield* EngineLife
   const disk = yield* PartFile
@@ -137,6 +140,7 @@ const make = Effect.gen(function* () {
     stats: store.stats,
     ...Intent.make({ engine: life.id, store, supervisor, discarding, inheritance, options, row, again }),
     group: Groups.make({ store, options, inherit, enqueueInto, orRefused: Requests.orRefused, orFailure }),
+    ...Consumers.make({ store, outbox, pollInterval, orFailure }),
     drained: orFailure(
       Effect.gen(function* () {
         const bell = yield* Effect.makeLatch(false)
@@ -177,7 +181,5 @@ const attemptOf = (download: Download, startedAt: number): Attempt => ({
 })
 
 /** Needs a store and a supervisor over the same database. */
-export const layer: Layer.Layer<Downloads, never, Store | Supervisor | EngineLife | PartFile> = Layer.effect(
-  Downloads,
-  make
-)
+export const layer: Layer.Layer<Downloads, never, Store | Outbox | Supervisor | EngineLife | PartFile> =
+  Layer.effect(Downloads, make)

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Downloads } from "../services/Downloads.js"
 import type { EngineLife } from "../services/EngineLife.js"
+import type { Outbox } from "../services/Outbox.js"
 import type { PartFile } from "../services/PartFile.js"
 import type { Store } from "../services/Store.js"
 import type { Supervisor } from "../services/Supervisor.js"
@@ -19,7 +20,7 @@ import * as EngineSwitch from "./EngineSwitch.js"
 
 /** The engine over a database, a network, a disk and a lock of your choice. */
 export const layer: Layer.Layer<
-  Downloads | Supervisor | Store,
+  Downloads | Supervisor | Store | Outbox,
   StoreError,
   SqlClient.SqlClient | Database | Wire | PartFile | EngineLife
 > = DownloadsLayer.layer.pipe(

@@ -7,7 +7,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
@@ -17,6 +16,7 @@ import type { StoreError } from "../domain/StoreError.js"
 import type { Enqueued, Group } from "../services/Downloads.js"
 import type { EngineOptionsShape } from "../services/EngineOptions.js"
 import type { Shape as Store, Standing } from "../services/Store.js"
+import * as CommitBell from "./CommitBell.js"
 import { firstToEnd } from "./Race.js"
 
 interface Dependencies {
@@ -58,31 +58,7 @@ export const make = ({ enqueueInto, inherit, options, orFailure, orRefused, stor
       }
     })
 
-  /** What waits for the next change of the group, by whichever process, since this was asked for or since the last. */
-  const listen = (
-    id: GroupId
-  ): Effect.Effect<{ readonly changed: Effect.Effect<void, StoreError> }, StoreError, Scope.Scope> =>
-    Effect.gen(function* () {
-      const bell = yield* Effect.makeLatch(false)
-      yield* store.onCommit(({ groups }) => {
-        if (groups.has(id)) bell.unsafeOpen()
-      })
-      const rung = Effect.zipRight(bell.await, bell.close)
-      if (store.isAlone) return { changed: rung }
-      // known before anybody looks, so that what others commit after that look is a change
-      let known = yield* store.externalVersion
-      const elsewhere = Effect.gen(function* () {
-        for (;;) {
-          const version = yield* store.externalVersion
-          if (version !== known) {
-            known = version
-            return
-          }
-          yield* Effect.sleep(pollInterval)
-        }
-      })
-      return { changed: firstToEnd(rung, elsewhere) }
-    })
+  const listen = (id: GroupId) => CommitBell.listen(store, pollInterval, ({ groups }) => groups.has(id))
 
   const done = (id: GroupId): Effect.Effect<GroupProgress, StoreError> =>
     Effect.gen(function* () {

@@ -225,10 +225,37 @@ const queue = Effect.gen(function* () {
   yield* sql`ALTER TABLE sluice_tries RENAME TO sluice_attempts`
 })
 
-const steps = { "1_initial": initial, "2_groups": groups, "3_queue": queue }
+/** The log of endings, and who has acknowledged how much of it (StoreOutbox). What has ended before is in the log too. */
+const consumers = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  // AUTOINCREMENT: a number is never given twice, also after the highest was deleted
+  yield* sql`CREATE TABLE sluice_endings (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    download_id INTEGER NOT NULL UNIQUE,
+    removed TEXT
+  )`
+  yield* sql`CREATE INDEX sluice_endings_removed ON sluice_endings (seq) WHERE removed IS NOT NULL`
+  yield* sql`INSERT INTO sluice_endings (download_id) SELECT id FROM sluice_downloads
+    WHERE status IN ('completed', 'failed', 'cancelled') ORDER BY finished_at, id`
+  yield* sql`CREATE TABLE sluice_consumers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    position INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    reader TEXT,
+    created_at INTEGER NOT NULL
+  )`
+  yield* sql`CREATE TABLE sluice_acks (
+    consumer_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (consumer_id, seq)
+  ) WITHOUT ROWID`
+})
+
+const steps = { "1_initial": initial, "2_groups": groups, "3_queue": queue, "4_consumers": consumers }
 
 /** The version this code knows. */
-export const latest = Object.keys(steps).length
+export const latest = Math.max(...Object.keys(steps).map((name) => Number.parseInt(name, 10)))
 
 export const table = "sluice_migrations"
 

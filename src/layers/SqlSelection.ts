@@ -4,6 +4,7 @@
 import type { Status } from "../domain/Download.js"
 import { toKey } from "../domain/DownloadId.js"
 import type { Selection } from "../domain/Selection.js"
+import { acknowledgedByAll } from "./StoreOutbox.js"
 import { keyOfGroup } from "./StoreGroups.js"
 
 /** A condition and its parameters. */
@@ -32,7 +33,7 @@ export const selected = ({ endedBefore, group, ids, status, tag }: Selection): C
   if (ids !== undefined) conditions.push(inKeys(ids.map(toKey)))
   if (status !== undefined) conditions.push(inStatus(status))
   if (tag !== undefined) conditions.push(["id IN (SELECT download_id FROM sluice_tags WHERE tag = ?)", [tag]])
-  if (endedBefore !== undefined) conditions.push(["finished_at < ?", [endedBefore]])
+  if (endedBefore !== undefined) conditions.push([`finished_at < ? AND ${acknowledgedByAll}`, [endedBefore]])
   if (group !== undefined) {
     conditions.push([
       "id IN (SELECT download_id FROM sluice_members WHERE group_id = ?)",

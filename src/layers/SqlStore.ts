@@ -2,6 +2,7 @@
  * The store over SQL: the actor that writes (StoreActor), the jobs it can be given, and the reads beside it, as one service.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Download } from "../domain/Download.js"
@@ -10,14 +11,17 @@ import type { Message } from "../domain/Message.js"
 import type { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
+import { Outbox } from "../services/Outbox.js"
 import { type Claims, type Shape, Store } from "../services/Store.js"
 import * as Admission from "./Admission.js"
 import { Database } from "./Database.js"
 import * as SqlRow from "./SqlRow.js"
 import * as StoreActor from "./StoreActor.js"
 import * as StoreCommands from "./StoreCommands.js"
+import * as StoreConsumers from "./StoreConsumers.js"
 import * as StoreEnqueue from "./StoreEnqueue.js"
 import * as StoreGroups from "./StoreGroups.js"
+import * as StoreOutbox from "./StoreOutbox.js"
 import * as StoreOwners from "./StoreOwners.js"
 import * as StoreReads from "./StoreReads.js"
 
@@ -27,10 +31,12 @@ const wishes = 500
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const database = yield* Database
-  const { id: engine, isAlive } = yield* EngineLife
+  const life = yield* EngineLife
+  const { id: engine, isAlive } = life
   const { commitInterval } = yield* EngineOptions
   const decode = SqlRow.decode(database.path)
   const groups = StoreGroups.make(sql, database.path)
+  const outbox = StoreOutbox.make(sql)
   const requests = StoreEnqueue.make({ sql, engine })
   const admission = Admission.make({ sql, engine })
   const commands = StoreCommands.make({ sql, engine })
@@ -42,7 +48,7 @@ const make = Effect.gen(function* () {
     decode,
     engine,
     commitInterval,
-    beforeCommit: [groups.count]
+    beforeCommit: [groups.count, outbox.settle]
   })
 
   const apply =
@@ -58,7 +64,7 @@ const make = Effect.gen(function* () {
       () => Effect.sync(() => (registered = true))
     )
 
-  return Store.of({
+  const store = Store.of({
     enqueue: Effect.fn("Store.enqueue")((accepted, { own }) =>
       (own ? askAsOwner : ask)(requests.enqueue(accepted, own), { weight: accepted.length })
     ),
@@ -74,7 +80,7 @@ const make = Effect.gen(function* () {
     command: (command, ids) => ask(commands.command(command, ids), { weight: ids.length }),
     obey: ask(commands.obey(wishes)),
     move: (ids, priority) => ask(commands.move(ids, priority), { weight: ids.length }),
-    forget: (ids) => ask(commands.forget(ids), { weight: ids.length }),
+    forget: (ids) => ask(outbox.removing(ids, commands.forget(ids)), { weight: ids.length }),
     openGroup: (name) => ask(() => groups.open(name)),
     sealGroup: (id) => ask(groups.seal(id)),
     enqueueInto: Effect.fn("Store.enqueueInto")((id, accepted, { own }) =>
@@ -100,8 +106,10 @@ const make = Effect.gen(function* () {
     changes,
     counters
   } satisfies Shape)
+  const consumers = StoreConsumers.make({ sql, database, decode, life, outbox, ask, askListed: askAsOwner })
+  return Context.make(Store, store).pipe(Context.add(Outbox, consumers))
 })
 
 /** Needs an open database and this engine's id. */
-export const layer: Layer.Layer<Store, StoreError, SqlClient.SqlClient | Database | EngineLife> =
-  Layer.scoped(Store, make)
+export const layer: Layer.Layer<Store | Outbox, StoreError, SqlClient.SqlClient | Database | EngineLife> =
+  Layer.scopedContext(make)

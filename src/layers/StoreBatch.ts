@@ -87,6 +87,8 @@ export class StoreBatch {
   readonly removed = new Set<DownloadId>()
   /** Groups whose counters or seal have changed. */
   readonly groups = new Set<GroupId>()
+  /** Rows that have become terminal; counted by the outbox. */
+  ended = 0
   /** Rows that turned out to belong to someone else. */
   readonly fenced = new Set<DownloadId>()
 

@@ -165,7 +165,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       const rest =
         ids.length <= fewRows
           ? []
-          : yield* sql.unsafe<{ id: number; group: number | null }>(
+          : yield* sql.unsafe<{ id: number }>(
               `UPDATE sluice_downloads SET ${sets}
                WHERE ${ours} AND status IN (SELECT value FROM json_each(?)) RETURNING id`,
               [...Array.from({ length: times }, () => now), ...parameters, JSON.stringify(changedBy(command))]

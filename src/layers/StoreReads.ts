@@ -41,6 +41,17 @@ interface Adopting {
   readonly adopt: boolean
 }
 
+/** Runs a query beside the actor: what is committed, whatever transaction the caller is in. */
+export const reading =
+  (database: DatabaseShape) =>
+  <A>(query: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
+    query.pipe(
+      Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
+      database.whileLocked,
+      database.apart,
+      Effect.withTracerEnabled(false)
+    )
+
 interface Dependencies {
   readonly sql: SqlClient.SqlClient
   readonly decode: SqlRow.Decode
@@ -51,13 +62,7 @@ interface Dependencies {
 }
 
 export const make = ({ database, decode, engine, group, isAlive, sql }: Dependencies) => {
-  const read = <A>(query: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
-    query.pipe(
-      Effect.catchTag("SqlError", (error) => Effect.fail(database.mapError(error))),
-      database.whileLocked,
-      database.apart,
-      Effect.withTracerEnabled(false)
-    )
+  const read = reading(database)
 
   const select = (tail: string, parameters: ReadonlyArray<unknown>) =>
     read(

@@ -24,6 +24,7 @@ import * as SqlStore from "../layers/SqlStore.js"
 import * as UndiciWire from "../layers/UndiciWire.js"
 import { Downloads } from "../services/Downloads.js"
 import * as EngineOptions from "../services/EngineOptions.js"
+import type { Outbox } from "../services/Outbox.js"
 import type { Store } from "../services/Store.js"
 
 /** Options of an engine, whatever its database. See EngineOptionsShape for each, its trade-off and its default. */
@@ -127,7 +128,9 @@ export const layerClient = (options: Options = {}): Layer.Layer<Downloads, Store
   )
 
 /** The store alone: to look, without downloading anything. */
-export const layerStore = ({ database }: Pick<FileOptions, "database">): Layer.Layer<Store, StoreError> =>
+export const layerStore = ({
+  database
+}: Pick<FileOptions, "database">): Layer.Layer<Store | Outbox, StoreError> =>
   SqlStore.layer.pipe(Layer.provide(SidecarLock.layer(database)), Layer.provide(Database.layerFile(database)))
 
 /** What can be configured from outside a program: everything but code. */

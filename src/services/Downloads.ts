@@ -1,5 +1,5 @@
 /**
- * What programs use: enqueue, await, look, pause, resume, cancel, retry, remove, follow, group, start and stop.
+ * What programs use: enqueue, await, look, pause, resume, cancel, retry, remove, follow, group, consume, start and stop.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -18,6 +18,7 @@ import type { Progress } from "../domain/Progress.js"
 import type { Affected, Selection } from "../domain/Selection.js"
 import type { Stats } from "../domain/Stats.js"
 import type { StopTimeout, StoreError } from "../domain/StoreError.js"
+import type { Consumers } from "./Consumers.js"
 import type { Filter } from "./Store.js"
 import type { Active } from "./Supervisor.js"
 
@@ -76,7 +77,7 @@ export interface Group {
 }
 
 /** @see {@link Downloads} */
-export interface Shape {
+export interface Shape extends Consumers {
   /**
    * Checks the request and its directory, and records it. When this has returned, the download survives a crash at any
    * later instant. The same request again (same URL, directory and name), while the first is unfinished, attaches to it: its
@@ -158,7 +159,7 @@ export interface Shape {
   ) => Effect.Effect<Enqueued, DownloadError | StoreError>
   /**
    * Forgets a download and its attempts; one that is unfinished is cancelled first. What it has finished stays on disk, the
-   * part of a failed one goes.
+   * part of a failed one goes. Consumers that have not acknowledged its end still get it.
    */
   readonly remove: (id: DownloadId) => Effect.Effect<void, StoreError>
   /**

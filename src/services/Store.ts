@@ -65,6 +65,8 @@ export interface Commit {
   readonly removed: ReadonlySet<DownloadId>
   /** Groups whose counters or seal have changed. */
   readonly groups: ReadonlySet<GroupId>
+  /** Downloads that ended in it, for the Outbox's readers. */
+  readonly ended: number
 }
 
 export type CommitListener = (commit: Commit) => void

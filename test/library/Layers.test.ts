@@ -12,6 +12,7 @@ import * as FileSystem from "node:fs"
 import * as Layer from "effect/Layer"
 import * as os from "node:os"
 import * as path from "node:path"
+import * as Stream from "effect/Stream"
 import * as String from "effect/String"
 import { Downloads, fromEnvironment, layer, layerClient, layerConfig, layerMemory } from "sluice"
 import { MockAgent } from "undici"
@@ -225,6 +226,11 @@ describe("a database of version 1", () => {
         { url: "http://h/done", status: "completed", filename: "done", meta: null, checkpoint: 4 },
         { url: "http://h/half", status: "pending", checkpoint: 2, total: 4, part: { ino: "7" }, meta: null }
       ])
+      // what had ended before there were consumers is there for those that begin at the start
+      const known = yield* Effect.flatMap(Downloads, (downloads) =>
+        Stream.runCollect(downloads.completions("c", { from: "start", until: Effect.void }))
+      ).pipe(Effect.provide(layer({ database: old, ...stopped })))
+      expect([...known]).toMatchObject([{ url: "http://h/done", status: "completed", redelivered: false }])
       // the same request attaches to what is unfinished: its key has survived
       const again = yield* Effect.flatMap(Downloads, (downloads) =>
         downloads.enqueue({ url: "http://h/half", directory: "/d" }).pipe(Effect.ignore)

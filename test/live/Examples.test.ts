@@ -54,3 +54,17 @@ it.live("compose.ts: a database of its own, results as values, finalizers in ord
     expect(fs.readdirSync(directory).sort()).toEqual(["a.pdf", "b.pdf", "papers.db"])
   })
 )
+
+it.live("convert.ts: a slow converter behind the downloads, and a list of what is incomplete", () =>
+  run("convert.ts", ["/bytes/10/a.jpg", "/bytes/0/empty.jpg", "/nowhere"], (directory, stdout) => {
+    const lines = stdout.trim().split("\n")
+    expect(lines).toHaveLength(4)
+    expect(lines.at(-1)).toBe("2 downloaded, 1 not")
+    expect(lines.filter((line) => line.startsWith("converted"))).toEqual([
+      `converted ${fs.realpathSync(path.join(directory, "a.jpg"))}`
+    ])
+    expect(lines.filter((line) => /NotFound|can't be converted/.test(line))).toHaveLength(2)
+    expect(fs.readFileSync(path.join(directory, "a.jpg.dds")).subarray(0, 4).toString()).toBe("DDS ")
+    expect(fs.readFileSync(path.join(directory, "incomplete.txt"), "utf8").trim().split("\n")).toHaveLength(2)
+  })
+)

@@ -1,13 +1,17 @@
 /**
  * The people at the engine: they ask for downloads, ask again after a crash, pause, resume, cancel, and wait for the end.
- * They write down in the ledger what the engine told them.
+ * They write down in the ledger what the engine told them. What comes after them is the business of Consumption.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type { ConsumerBusy } from "../../src/domain/Consumer.js"
 import { terminal, type Download } from "../../src/domain/Download.js"
+import type { DownloadError } from "../../src/domain/DownloadError.js"
 import type { DownloadId } from "../../src/domain/DownloadId.js"
 import type { DownloadRequest } from "../../src/domain/DownloadRequest.js"
+import type { StoreError } from "../../src/domain/StoreError.js"
 import { Downloads } from "../../src/services/Downloads.js"
+import { consume, type Consumption, register } from "./Consumption.js"
 import type { Entry, Ledger } from "./Ledger.js"
 import { demandsOf } from "./Demands.js"
 import type { Order, Scenario } from "./Scenario.js"
@@ -19,6 +23,7 @@ export interface Surroundings {
   readonly sim: Simulator
   readonly scenario: Scenario
   readonly ledger: Ledger
+  readonly consumptions: ReadonlyArray<Consumption>
   readonly watch: Watch
   /** Called when pause or cancel has returned: nothing of the download may be left running. */
   readonly halted: (entry: Entry, download: Download) => void
@@ -34,7 +39,7 @@ export const requestOf = (scenario: Scenario, order: Order): DownloadRequest => 
 })
 
 /** Everything the clients do with one engine, until all downloads are finished. */
-export const clients = ({ halted, ledger, scenario, sim, watch }: Surroundings) =>
+export const clients = ({ consumptions, halted, ledger, scenario, sim, watch }: Surroundings) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
     const random = sim.random.fork(`clients ${sim.generation}`)
@@ -119,14 +124,20 @@ export const clients = ({ halted, ledger, scenario, sim, watch }: Surroundings) 
         yield* together([finish(entry, id), interfere(entry, id)])
       })
 
-    yield* together(ledger.entries.map(client))
+    yield* Effect.forEach(consumptions, (consumption) => register(consumption, sim))
+    const done = yield* Effect.makeLatch(false)
+    const asking = Effect.zipRight(together(ledger.entries.map(client)), done.open)
+    const consuming = consumptions.map((consumption) =>
+      consume(consumption, { sim, watch, random: random.fork(consumption.kind), done: done.await })
+    )
+    yield* together<DownloadError | StoreError | ConsumerBusy, Downloads>([asking, ...consuming])
   })
 
 /**
  * All of them, at the same time. Not by a concurrent `Effect.forEach`, which can't be interrupted any more if that is tried
  * in the instant between its start and that of its children; the simulation finds such instants.
  */
-const together = <E, R>(effects: ReadonlyArray<Effect.Effect<void, E, R>>): Effect.Effect<void, E, R> =>
+const together = <E, R>(effects: ReadonlyArray<Effect.Effect<unknown, E, R>>): Effect.Effect<void, E, R> =>
   Effect.forEach(effects, Effect.forkScoped).pipe(
     Effect.flatMap((fibers) => Effect.forEach(fibers, Fiber.join, { discard: true })),
     Effect.scoped

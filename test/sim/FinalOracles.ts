@@ -6,6 +6,7 @@ import { terminal, type Download } from "../../src/domain/Download.js"
 import type { Reason } from "../../src/domain/DownloadError.js"
 import { partSuffix } from "../../src/domain/FileName.js"
 import { demandsOf } from "./Demands.js"
+import { checkDelivered, checkOutbox, peekOutbox } from "./OutboxOracles.js"
 import { checkRows, resourceOf } from "./Oracles.js"
 import type { World } from "./World.js"
 
@@ -106,6 +107,9 @@ const checkDirectories = (world: World, rows: ReadonlyArray<Download>): void => 
 
 export const checkEnd = (world: World, rows: ReadonlyArray<Download>): void => {
   checkRows(world, rows)
+  const outbox = peekOutbox(world.database)
+  checkOutbox(world, rows, outbox)
+  checkDelivered(world, outbox)
   for (const entry of world.ledger.entries) {
     if (entry.finished === undefined) world.violation("Q2", `order ${entry.order.key} was never answered`)
   }

@@ -24,11 +24,14 @@ export const readRows = (copy: string): ReadonlyArray<Download> => {
   return Either.getOrThrowWith(SqlRow.decode(copy)(rows), (error) => error)
 }
 
-/** The rows of a live database as a crash in this instant would leave them. */
-export const peekRows = (path: string): ReadonlyArray<Download> => {
+/** Looks at a live database as a crash in this instant would leave it. */
+export const peek = <A>(path: string, read: (copy: string) => A): A => {
   const copy = `${path}-peek`
   copyDatabase(path, copy)
-  const rows = readRows(copy)
+  const found = read(copy)
   for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(`${copy}${suffix}`, { force: true })
-  return rows
+  return found
 }
+
+/** Its rows. */
+export const peekRows = (path: string): ReadonlyArray<Download> => peek(path, readRows)

@@ -22,6 +22,7 @@ import { clients } from "./Clients.js"
 import { Fibers } from "./Fibers.js"
 import { checkEnd } from "./FinalOracles.js"
 import type { Entry } from "./Ledger.js"
+import { checkNoReader, checkOutbox, peekOutbox } from "./OutboxOracles.js"
 import { checkRows, checkWaste, reachedAtCrash, type Reached } from "./Oracles.js"
 import { copyDatabase, peekRows } from "./Rows.js"
 import type { Ending, Scenario } from "./Scenario.js"
@@ -261,6 +262,7 @@ class Run {
     this.endings.push(kind)
     const rows = peekRows(world.database)
     checkRows(world, rows)
+    checkOutbox(world, rows, peekOutbox(world.database))
     this.reached = reachedAtCrash(world, rows, sim.generation, sim.now)
     const next = world.databaseOf(sim.generation + 1)
     copyDatabase(world.database, next, this.options.keepsLog)
@@ -270,6 +272,7 @@ class Run {
     sim.bury(main, sim.crash())
     world.database = next
     checkRows(world, peekRows(next))
+    checkOutbox(world, peekRows(next), peekOutbox(next))
     sim.elapse(kind === "kill" ? 100 : 5000)
   }
 
@@ -287,6 +290,9 @@ class Run {
     this.checkLeftovers(process)
     const rows = peekRows(world.database)
     checkRows(world, rows)
+    const outbox = peekOutbox(world.database)
+    checkOutbox(world, rows, outbox)
+    checkNoReader(world, outbox, `engine-${sim.generation}`)
     for (const row of rows) {
       if (row.owner === `engine-${sim.generation}`)
         world.violation("Q2", `${row.id} has the owner ${row.owner} after an orderly stop`)

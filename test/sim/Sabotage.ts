@@ -5,7 +5,11 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { ConsumerBusy } from "../../src/domain/Consumer.js"
+import type { StoreError } from "../../src/domain/StoreError.js"
 import * as Engine from "../../src/layers/Engine.js"
+import type { Delivery } from "../../src/services/Consumers.js"
 import { Downloads, type Shape as Front } from "../../src/services/Downloads.js"
 import { PartFile, type Handle, type Shape as Disk } from "../../src/services/PartFile.js"
 import { Wire, type WireRequest } from "../../src/services/Wire.js"
@@ -132,6 +136,22 @@ const cancels = (scenario: Scenario): Scenario => ({
   }))
 })
 
+/** Somebody consumes what comes of downloads, in whatever order, and dies in between. */
+const consumed = (scenario: Scenario): Scenario => ({
+  ...quiet(scenario),
+  consumers: ["jumbled"],
+  endings: [{ kind: "kill", after: "has acknowledged", nth: 1, step: 20 }]
+})
+
+const onDeliveries = (
+  change: (
+    deliveries: Stream.Stream<Delivery, StoreError | ConsumerBusy>
+  ) => Stream.Stream<Delivery, StoreError | ConsumerBusy>
+): typeof Engine.layer =>
+  onDownloads((front) => ({
+    completions: (name, options) => change(front.completions(name, options))
+  }))
+
 export const sabotages: ReadonlyArray<Sabotage> = [
   {
     what: "writes that put zeros on the disk",
@@ -209,6 +229,40 @@ export const sabotages: ReadonlyArray<Sabotage> = [
           enqueue: (request) => front.enqueue({ ...request, url: `${request.url}&count=${count++}` })
         }))
       })
+    }
+  },
+  {
+    what: "endings that are acknowledged and not delivered",
+    noticed: ["Q6"],
+    options: {
+      vary: (scenario) => ({ ...consumed(scenario), endings: [] }),
+      engine: onDeliveries(
+        Stream.filterEffect(({ acknowledge, seq }) =>
+          seq === 1 ? Effect.as(acknowledge, false) : Effect.succeed(true)
+        )
+      )
+    }
+  },
+  {
+    what: "acknowledgements that are not recorded",
+    noticed: ["Q6"],
+    options: {
+      vary: consumed,
+      engine: onDeliveries(Stream.map((delivery) => ({ ...delivery, acknowledge: Effect.void }))),
+      time: 600_000
+    }
+  },
+  {
+    what: "acknowledgements that a crash takes back",
+    noticed: ["Q6"],
+    options: { vary: consumed, keepsLog: false }
+  },
+  {
+    what: "what comes again, and does not say so",
+    noticed: ["Q6"],
+    options: {
+      vary: consumed,
+      engine: onDeliveries(Stream.map((delivery) => ({ ...delivery, redelivered: false })))
     }
   },
   {

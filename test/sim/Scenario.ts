@@ -50,6 +50,9 @@ export type Ending =
   /** Somebody stops it in an orderly way. */
   | { readonly kind: "stop"; readonly step: number }
 
+/** How a consumer behaves: see Consumption. */
+export type ConsumerKind = "slow" | "jumbled" | "dead"
+
 export interface Scenario {
   readonly resources: ReadonlyArray<ResourceOptions>
   /** When which resource is replaced on its server, milliseconds after the start. */
@@ -76,6 +79,7 @@ export interface Scenario {
   readonly adopt: boolean
   /** The pause after a commit, in milliseconds. */
   readonly commitInterval: number
+  readonly consumers: ReadonlyArray<ConsumerKind>
   /** How the first processes end; the one after them runs to the end. */
   readonly endings: ReadonlyArray<Ending>
 }
@@ -186,7 +190,10 @@ const instants: Readonly<Record<string, number>> = {
   acknowledged: 1
 }
 
-const drawEnding = (random: Seeded): Ending => {
+/** The same where somebody consumes. */
+const consuming: Readonly<Record<string, number>> = { ...instants, " gets ": 5, "has acknowledged": 5 }
+
+const drawEnding = (random: Seeded, instants: Readonly<Record<string, number>>): Ending => {
   const kind = random.weighted<"kill" | "power" | "stop">({ kill: 4, power: 4, stop: 1 })
   const step = Math.floor(random.log(20, 5000))
   if (kind === "stop") return { kind, step }
@@ -215,6 +222,11 @@ const namesOf = (order: Order): ReadonlyArray<string> => {
   return [name, name, partName(name)]
 }
 
+const drawConsumers = (random: Seeded): ReadonlyArray<ConsumerKind> =>
+  random.chance(0.4)
+    ? []
+    : (["slow", "jumbled", "dead"] as const).filter((kind) => kind === "jumbled" || random.chance(0.7))
+
 export const draw = (random: Seeded): Scenario => {
   const big = random.chance(0.12)
   const resources = Array.from({ length: big ? 1 : random.int(1, 5) }, () => drawResource(random, big))
@@ -229,6 +241,9 @@ export const draw = (random: Seeded): Scenario => {
   const badness = random.pick([0, 0.5, 1.5, 4])
   const calmAfter = random.log(5000, 300_000)
   const some = <A>(most: number, make: () => A): Array<A> => Array.from({ length: random.int(0, most) }, make)
+  // drawn apart as well: where nobody consumes, seeds keep their stories
+  const consumers = drawConsumers(random.fork("consumers"))
+  const lines = consumers.length === 0 ? instants : consuming
   return {
     resources,
     orders,
@@ -251,7 +266,8 @@ export const draw = (random: Seeded): Scenario => {
     concurrency: random.int(1, 4),
     adopt: random.chance(0.5),
     commitInterval: demands.pick([0, 2, 50]),
-    endings: Array.from({ length: random.pick([0, 1, 2, 3, 3]) }, () => drawEnding(random))
+    consumers,
+    endings: Array.from({ length: random.pick([0, 1, 2, 3, 3]) }, () => drawEnding(random, lines))
   }
 }
 

@@ -5,7 +5,7 @@ import type { Inode } from "./Inode.js"
 
 /** The promises (see the names in the project's list) that a run may break. */
 export type Oracle =
-  "B1" | "B2" | "B4" | "B5" | "B6" | "Q1" | "Q2" | "Q3" | "Q4" | "C1" | "H2" | "Wire" | "Engine"
+  "B1" | "B2" | "B4" | "B5" | "B6" | "Q1" | "Q2" | "Q3" | "Q4" | "Q6" | "C1" | "H2" | "Wire" | "Engine"
 
 export interface Watch {
   /** A promise was broken, visibly to the simulated part itself. */

@@ -5,10 +5,12 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { type Consumption, consumptionOf } from "./Consumption.js"
 import { checkPublished, checkRows, type Evidence } from "./Oracles.js"
 import type { Inode } from "./Inode.js"
 import { Ledger } from "./Ledger.js"
 import { Resource } from "./Origin.js"
+import { checkOutbox, peekOutbox } from "./OutboxOracles.js"
 import { peekRows } from "./Rows.js"
 import { calmWeather, directory, draw, type Scenario, type UserAct } from "./Scenario.js"
 import { SimDisk } from "./SimDisk.js"
@@ -36,6 +38,7 @@ export class World implements Watch, Evidence {
   readonly wire: SimWire
   readonly life: SimLife
   readonly ledger: Ledger
+  readonly consumptions: ReadonlyArray<Consumption>
   readonly violations: Array<Violation> = []
   readonly touched = new Set<string>()
   /** What users saved, by path. */
@@ -84,6 +87,7 @@ export class World implements Watch, Evidence {
     )
     this.life = new SimLife(sim)
     this.ledger = new Ledger(orders)
+    this.consumptions = this.scenario.consumers.map(consumptionOf)
     this.folder = fs.mkdtempSync(path.join(scratch, "sluice-sim-"))
     this.database = this.databaseOf(0)
     this.schedule()
@@ -104,7 +108,9 @@ export class World implements Watch, Evidence {
 
   /** Compares the database, as a crash in this instant would leave it, with everything else. */
   audit(): void {
-    checkRows(this, peekRows(this.database))
+    const rows = peekRows(this.database)
+    checkRows(this, rows)
+    checkOutbox(this, rows, peekOutbox(this.database))
   }
 
   dispose(): void {

@@ -7,6 +7,7 @@ import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Add from "./Add.js"
+import * as Consumers from "./Consumers.js"
 import { badUsage, make } from "./Definition.js"
 import { UsageError } from "./Failures.js"
 import * as Get from "./Get.js"
@@ -118,7 +119,27 @@ const run = make(
   (found) => Run.run(Sources.valuesOf(found))
 )
 
-const commands = [get, add, run, ...QueueCommands.commands] as const
+const consumers = make(
+  {
+    name: "consumers",
+    about: [
+      "List those who are to hear of the ends of downloads, or forget one.",
+      "A consumer gets every end at least once, until it has acknowledged it; BEHIND is how many it has not.",
+      "Programs register and read consumers (the library's completions and consume)."
+    ],
+    usage: ["[ls] [OPTIONS]", "rm NAME... [OPTIONS]"],
+    examples: [
+      ["", "sluice consumers ls"],
+      ["one that is not coming back", "sluice consumers rm converter"]
+    ],
+    actions: Consumers.actions
+  },
+  CliArgs.repeated(CliArgs.text({ name: "ACTION" })),
+  Options.consumers,
+  (found, words) => Consumers.consumers({ ...Sources.valuesOf(found), words })
+)
+
+const commands = [get, add, run, ...QueueCommands.commands, consumers] as const
 
 /** What there is to say about each, in the order of the help. */
 export const described: ReadonlyArray<Described> = commands.map(({ described }) => described)
@@ -139,6 +160,7 @@ export const root = Command.make("sluice", {}, () =>
     get.command,
     add.command,
     run.command,
-    ...QueueCommands.commands.map(({ command }) => command)
+    ...QueueCommands.commands.map(({ command }) => command),
+    consumers.command
   ])
 )

@@ -27,6 +27,12 @@ const byName = (commands: Commands): ReadonlyArray<Setting<unknown>> =>
     new Map(commands.flatMap(({ settings }) => settings.map((setting) => [setting.name, setting]))).values()
   )
 
+/** The commands that are followed by one of a few words. */
+const worded = (commands: Commands): ReadonlyArray<readonly [name: string, words: string]> =>
+  commands.flatMap(({ actions = [], name }) =>
+    actions.length === 0 ? [] : [[name, actions.join(" ")] as const]
+  )
+
 const bash = (commands: Commands): string => {
   const cases = byName(commands)
     .filter(valued)
@@ -41,6 +47,9 @@ const bash = (commands: Commands): string => {
   const options = commands.map(
     ({ name, settings }) =>
       `    ${name}) words=${quoted([...settings.map((setting) => `--${setting.name}`), "--help"].join(" "))} ;;`
+  )
+  const words = worded(commands).map(
+    ([name, words]) => `    ${name}) COMPREPLY=($(compgen -W ${quoted(words)} -- "$cur")) ;;`
   )
   return `# bash completion for sluice
 _sluice() {
@@ -65,7 +74,11 @@ ${cases.join("\n")}
 ${options.join("\n")}
     *) words=${quoted([...commands.map(({ name }) => name), "--help", "--version", "--completions"].join(" "))} ;;
   esac
-  if [[ -z $command || $cur == -* ]]; then COMPREPLY=($(compgen -W "$words" -- "$cur")); fi
+  if [[ -z $command || $cur == -* ]]; then COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  elif [[ $prev == "$command" ]]; then case "$command" in
+${words.join("\n")}
+    esac
+  fi
 }
 complete -F _sluice sluice
 `
@@ -113,8 +126,8 @@ ${commands.map((command) => `    ${quoted(`${command.name}:${summary(command)}`)
       case $line[1] in
 ${commands
   .map(
-    ({ name, positional, settings }) => `        ${name})
-          _arguments ${[...settings.map(zshSpec), `'(- *)'{-h,--help}'[Help]'`, ...words(positional)].join(" \\\n            ")} && ret=0 ;;`
+    ({ actions = [], name, positional, settings }) => `        ${name})
+          _arguments ${[...settings.map(zshSpec), `'(- *)'{-h,--help}'[Help]'`, ...words(positional), ...(actions.length > 0 ? [`'1:action:(${actions.join(" ")})'`] : [])].join(" \\\n            ")} && ret=0 ;;`
   )
   .join("\n")}
       esac ;;
@@ -137,6 +150,9 @@ ${commands.map((command) => line(none, `-a ${command.name} -d ${fishText(summary
 ${line(none, "-l version -d 'The version'")}
 ${line(none, "-l completions -x -a 'bash zsh fish' -d 'A completion script'")}
 complete -c sluice -s h -l help -d 'Help'
+${worded(commands)
+  .map(([name, words]) => line(`__fish_seen_subcommand_from ${name}`, `-a ${fishText(words)}`))
+  .join("\n")}
 ${commands
   .flatMap(({ name, settings }) =>
     settings.map((setting) => {

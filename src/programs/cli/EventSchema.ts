@@ -142,10 +142,40 @@ export const Statistics = Schema.Struct({
   )
 })
 
+/** A line of `consumers ls --json`. `behind` counts as far as 10000; `reader` is the engine that reads it, null for nobody. */
+export const Consumer = Schema.Struct({
+  v: Schema.Literal(1),
+  event: Schema.Literal("consumer"),
+  at: Schema.String,
+  name: Schema.String,
+  position: Schema.Int,
+  behind: Schema.Int,
+  reader: Schema.NullOr(Schema.String),
+  pid: Schema.NullOr(Schema.Int),
+  createdAt: Schema.String
+})
+/** `consumers rm --json` has forgotten it. */
+export const ConsumerRemoved = Schema.Struct({
+  v: Schema.Literal(1),
+  event: Schema.Literal("consumer-removed"),
+  at: Schema.String,
+  name: Schema.String
+})
+
 /** One change of one download. */
 export const Change = Schema.Union(...DownloadEvent.members, Progress, Interrupted)
 export type Change = typeof Change.Type
 
 /** Any line that `--json` writes. */
-export const Event = Schema.Union(...Change.members, Failure, Listed, Shown, Commanded, Affected, Statistics)
+export const Event = Schema.Union(
+  ...Change.members,
+  Failure,
+  Listed,
+  Shown,
+  Commanded,
+  Affected,
+  Statistics,
+  Consumer,
+  ConsumerRemoved
+)
 export type Event = typeof Event.Type

@@ -4,6 +4,7 @@
  */
 import * as Redacted from "effect/Redacted"
 import type { Attempt } from "../../domain/Attempt.js"
+import type { Consumer } from "../../domain/Consumer.js"
 import type { Download } from "../../domain/Download.js"
 import { pathOf, percent, retryCount } from "../../domain/Download.js"
 import { adviceOf } from "../../domain/DownloadError.js"
@@ -145,6 +146,21 @@ export const statistics = (stats: Stats, at: number): Event => ({
     startedAt: iso(startedAt),
     alive
   }))
+})
+
+export const consumer = ({ createdAt, ...rest }: Consumer, at: number): Event => ({
+  v: 1,
+  event: "consumer",
+  at: iso(at),
+  ...rest,
+  createdAt: iso(createdAt)
+})
+
+export const consumerRemoved = (name: string, at: number): Event => ({
+  v: 1,
+  event: "consumer-removed",
+  at: iso(at),
+  name
 })
 
 /** One line of newline-delimited JSON. */

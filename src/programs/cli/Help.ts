@@ -18,6 +18,8 @@ export interface Described {
   readonly examples: ReadonlyArray<readonly [what: string, command: string]>
   readonly positional?: Positional
   readonly settings: ReadonlyArray<Setting<unknown>>
+  /** What may follow its name as a word, where there are few. */
+  readonly actions?: ReadonlyArray<string>
 }
 
 export interface Manner {

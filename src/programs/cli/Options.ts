@@ -185,3 +185,11 @@ export const get = {
       "Waiting (a server asked for it, the disk is full) without progress ends after this. Default: 10m."
   })
 }
+
+export const consumers = {
+  json: Setting.flag({
+    name: "json",
+    group: "What is shown",
+    description: "One JSON object per consumer and line."
+  })
+}

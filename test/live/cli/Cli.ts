@@ -174,6 +174,11 @@ export interface World {
     more: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: string },
     ...args: ReadonlyArray<string>
   ) => Effect.Effect<Result>
+  /** A program in TypeScript beside this file, with `sluice` as its users import it; one process, so that it can be killed. */
+  readonly startProgram: (
+    file: string,
+    ...args: ReadonlyArray<string>
+  ) => Effect.Effect<Running, never, Scope.Scope>
   /** A line that the command has told people to type. */
   readonly shell: (line: string) => Effect.Effect<Result>
   /** `sluice get --dir DIR ...more URL` of a path of the origin. */
@@ -220,6 +225,23 @@ export const makeWorld: Effect.Effect<World, never, Scope.Scope> = Effect.gen(fu
     start: begin,
     run,
     runWith,
+    startProgram: (file, ...args) =>
+      start(
+        [
+          process.execPath,
+          "--import",
+          new URL("../../../node_modules/tsx/dist/loader.mjs", import.meta.url).href,
+          fileURLToPath(new URL(file, import.meta.url)),
+          ...args
+        ],
+        {
+          ...options,
+          env: {
+            ...options.env,
+            TSX_TSCONFIG_PATH: fileURLToPath(new URL("../../../tsconfig.json", import.meta.url))
+          }
+        }
+      ),
     shell: (line) =>
       Effect.scoped(Effect.flatMap(start(["/bin/sh", "-c", line], options), ({ result }) => result)),
     startGet: (path, ...more) => begin(...getting(path, more)),

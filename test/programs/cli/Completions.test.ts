@@ -55,6 +55,10 @@ describe.skipIf(!has("bash"))("in bash", () => {
     [["sluice", "pause", "--"], "--all --tag --group --json --db --config --help"],
     [["sluice", "get", "--dir", "/us"], "/usr"],
     [["sluice", "get", "--bearer", ""], ""],
+    [["sluice", "consumers", ""], "ls rm"],
+    [["sluice", "consumers", "r"], "rm"],
+    [["sluice", "consumers", "rm", ""], ""],
+    [["sluice", "consumers", "ls", "--j"], "--json"],
     [["sluice", "--completions", ""], "bash zsh fish"]
   ])("%j: %s", (words, completed) => {
     expect(complete(...words)).toBe(completed)
@@ -73,6 +77,7 @@ describe.skipIf(!has("fish"))("in fish", () => {
 
   it.each([
     ["sluice ", described.map(({ name }) => name).sort()],
+    ["sluice consumers ", ["ls", "rm"]],
     ["sluice get --on-conflict ", ["fail", "overwrite", "rename", "skip"]],
     ["sluice ls --s", ["--status"]],
     ["sluice get --bearer ", []]
