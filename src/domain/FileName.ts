@@ -82,6 +82,9 @@ export const numbered = (name: string, n: number): string => {
 export const partName = (name: string, id?: string): string =>
   id === undefined ? `${name}${partSuffix}` : `${name}.${id}${partSuffix}`
 
+/** The part of a small file, which exists for an instant: known from the id alone, so that a crash leaves none that nobody finds. */
+export const ownPartName = (id: string): string => `${id}${partSuffix}`
+
 const fromDisposition = (field: string | undefined): string | undefined => {
   if (field === undefined) return undefined
   try {

@@ -116,32 +116,41 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     Cause.isInterruptedOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(shared.failure, cause))
 
   const releasePermit = (claim: Claim) =>
+    // in the worker's fiber, which can't be interrupted here
     Effect.suspend(() => {
       if (!claim.permitted) return Effect.void
       claim.permitted = false
       transferring--
       return permits.release(1)
-    }).pipe(Effect.uninterruptible)
+    })
 
+  const ended = (download: Download, claim: Claim): Effect.Effect<void> =>
+    Effect.map(releasePermit(claim), () => {
+      if (claims.get(download.id) === claim) claims.delete(download.id)
+      Deferred.unsafeDone(claim.ended, Effect.void)
+      Queue.unsafeOffer(doorbell, undefined)
+    })
+
+  // FiberMap starts its fibers interruptible, whoever forks them
   const run = (download: Download, claim: Claim): Effect.Effect<void> =>
-    worker
-      .run(download, claim.gauge, () => claim.halted, releasePermit(claim))
-      .pipe(
-        Effect.interruptible,
-        Effect.catchIf(
-          ({ reason }) => reason === "Fenced" || reason === "Stopped",
-          ({ message }) => Effect.logInfo(`${download.id} is left to another engine: ${message}`)
-        ),
-        Effect.catchAllCause(stopEngine),
-        Effect.ensuring(
-          Effect.gen(function* () {
-            if (claims.get(download.id) === claim) claims.delete(download.id)
-            yield* releasePermit(claim)
-            yield* Deferred.succeed(claim.ended, undefined)
-            yield* ring
-          })
-        )
+    Effect.uninterruptible(
+      Effect.matchCauseEffect(
+        worker.run(download, claim.gauge, () => claim.halted, releasePermit(claim)),
+        {
+          onSuccess: () => ended(download, claim),
+          onFailure: (cause) => Effect.zipRight(failed(download, cause), ended(download, claim))
+        }
       )
+    )
+
+  const failed = (download: Download, cause: Cause.Cause<StoreError>) =>
+    Option.match(
+      Option.filter(Cause.failureOption(cause), ({ reason }) => reason === "Fenced" || reason === "Stopped"),
+      {
+        onNone: () => stopEngine(cause),
+        onSome: ({ message }) => Effect.logInfo(`${download.id} is left to another engine: ${message}`)
+      }
+    )
 
   // a worker's fiber is started uninterruptible, so that its finaliser is in place before an interruption can reach it
   const dispatch = Effect.uninterruptibleMask((restore) =>

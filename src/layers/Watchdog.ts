@@ -7,6 +7,7 @@
  *
  * Tricky interleavings: a watched effect runs in a fiber of its own, so that it can be ended from here with an error; whoever
  * waits for it is answered when that fiber has ended, and the last tick with it. A tick that fails ends what it belongs to.
+ * What is short and has nothing to record needs no such fiber: it is told that its time is over, and ends itself.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -19,14 +20,17 @@ import type { Activity, Phase } from "../services/Wire.js"
 import { firstToEnd } from "./Race.js"
 
 /** All times in milliseconds. */
-export interface Options<E> {
+export interface Limits {
   readonly activity: Activity
   /** For connecting, and for the response head. */
   readonly timeout: number
   /** Between two bytes of a body. */
   readonly stallTimeout: number
-  /** Between two runs of `onTick`. */
+  /** Between two looks, and between two runs of `onTick`. */
   readonly interval: number
+}
+
+export interface Options<E> extends Limits {
   readonly onTick: Effect.Effect<void, E>
 }
 
@@ -36,6 +40,8 @@ export interface Watchdog {
     effect: Effect.Effect<A, E, R>,
     options: Options<E2>
   ) => Effect.Effect<A, E | E2 | DownloadError, R>
+  /** Calls `expire` once, when a phase takes too long; until what this returns is called. */
+  readonly attend: (limits: Limits, expire: (error: DownloadError) => void) => () => void
 }
 
 const expired = (phase: Phase, limit: number): DownloadError => {
@@ -50,7 +56,7 @@ const expired = (phase: Phase, limit: number): DownloadError => {
   }
 }
 
-/** One watched effect. */
+/** One watched effect, or something that looks after itself. */
 class Watched {
   private since: number
   private nextTick: number
@@ -62,8 +68,9 @@ class Watched {
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
   constructor(
-    readonly options: Options<unknown>,
-    now: number
+    readonly options: Limits & Partial<Pick<Options<unknown>, "onTick">>,
+    now: number,
+    private readonly expire?: (error: DownloadError) => void
   ) {
     this.since = now
     this.nextTick = now + options.interval
@@ -88,8 +95,10 @@ class Watched {
       this.bytes = activity.bytes
       this.since = now
     } else if (now - this.since >= this.limit) {
-      this.end(Cause.fail(expired(this.phase, this.limit)))
+      const error = expired(this.phase, this.limit)
       this.since = Infinity
+      if (this.expire === undefined) this.end(Cause.fail(error))
+      else this.expire(error)
     }
     if (now < this.nextTick) return false
     this.nextTick = now + interval
@@ -105,10 +114,12 @@ class Watched {
 }
 
 /** Milliseconds of a clock that nobody sets: a step of the wall clock must neither fire a timeout nor switch it off. */
-const monotonic = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+const monotonicOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
 
 export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(function* () {
   const scope = yield* Effect.scope
+  const clock = yield* Effect.clock
+  const monotonic = Effect.sync(() => monotonicOf(clock))
   const all = new Set<Watched>()
   const bell = yield* Effect.makeLatch(false)
   let wakesAt = 0
@@ -116,9 +127,10 @@ export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(func
   /** In a fiber of its own, which makes itself known first: whoever ends its transfer from then on waits for it. */
   const tick = (watched: Watched) =>
     Effect.withFiberRuntime<void>((fiber) => {
-      if (!all.has(watched)) return Effect.void
+      const { onTick } = watched.options
+      if (!all.has(watched) || onTick === undefined) return Effect.void
       watched.ticking = fiber
-      return Effect.map(Effect.exit(watched.options.onTick), (exit) => {
+      return Effect.map(Effect.exit(onTick), (exit) => {
         watched.ticking = undefined
         return Exit.isFailure(exit) ? watched.end(exit.cause) : undefined
       })
@@ -139,14 +151,24 @@ export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(func
     }
   }).pipe(Effect.forkScoped, Effect.interruptible)
 
+  const add = (watched: Watched): void => {
+    all.add(watched)
+    if (watched.due < wakesAt) bell.unsafeOpen()
+  }
+
+  const attend: Watchdog["attend"] = (limits, expire) => {
+    const watched = new Watched(limits, monotonicOf(clock), expire)
+    add(watched)
+    return () => all.delete(watched)
+  }
+
   const watch: Watchdog["watch"] = (effect, options) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const watched = new Watched(options, yield* monotonic)
         const fiber = yield* Effect.fork(restore(effect))
         watched.fiber = fiber
-        all.add(watched)
-        if (watched.due < wakesAt) bell.unsafeOpen()
+        add(watched)
         const awaited = yield* Effect.exit(restore(Fiber.await(fiber)))
         const exit = Exit.isSuccess(awaited) ? awaited.value : yield* Fiber.interrupt(fiber)
         all.delete(watched)
@@ -158,5 +180,5 @@ export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(func
       })
     )
 
-  return { watch }
+  return { attend, watch }
 })

@@ -7,7 +7,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Engine from "../../src/layers/Engine.js"
 import { Downloads, type Shape as Front } from "../../src/services/Downloads.js"
-import { PartFile, type Handle, type Shape as Disk } from "../../src/services/PartFile.js"
+import { inSteps } from "../../src/layers/DiskSteps.js"
+import { PartFile, type Handle, type Steps as Disk } from "../../src/services/PartFile.js"
 import { Wire, type WireRequest } from "../../src/services/Wire.js"
 import type { RunOptions } from "./Run.js"
 import type { Ending, Order, Scenario } from "./Scenario.js"
@@ -25,7 +26,7 @@ const onDisk = (change: (disk: Disk) => Partial<Disk>): typeof Engine.layer =>
     Engine.layer,
     Layer.effect(
       PartFile,
-      Effect.map(PartFile, (disk) => ({ ...disk, ...change(disk) }))
+      Effect.map(PartFile, (disk) => inSteps({ ...disk, ...change(disk) }))
     )
   )
 
@@ -42,7 +43,10 @@ const onRequests = (change: (request: WireRequest) => WireRequest): typeof Engin
     Engine.layer,
     Layer.effect(
       Wire,
-      Effect.map(Wire, (wire) => ({ request: (request) => wire.request(change(request)) }))
+      Effect.map(Wire, (wire) => ({
+        request: (request) => wire.request(change(request)),
+        exchange: (request, onHead) => wire.exchange(change(request), onHead)
+      }))
     )
   )
 
