@@ -209,20 +209,36 @@ const make = Effect.gen(function* () {
 
   const begin = (download: Download, reporter: Reporter): Effect.Effect<Whole | Begun, Failures> => {
     if (!FirstAnswer.mayComeWhole(download)) {
-      return Effect.succeed({ _tag: "Begun", rest: transfer(download, reporter), abandon: () => {} })
+      return Effect.succeed({ _tag: "Begun", rest: transfer(download, reporter), abandon: Effect.void })
     }
-    return Effect.map(answer(download, reporter), (answered) =>
-      answered._tag === "Whole"
-        ? answered
-        : {
+    return Effect.map(answer(download, reporter), (answered): Whole | Begun => {
+      switch (answered._tag) {
+        case "Whole":
+          return answered
+        case "Moved": {
+          const abandon = FirstAnswer.close(answered)
+          return {
             _tag: "Begun",
             rest: Effect.zipRight(
-              Effect.addFinalizer(() => Effect.sync(answered.abort)),
+              Effect.addFinalizer(() => abandon),
+              FirstAnswer.finish(answered)
+            ),
+            abandon
+          }
+        }
+        case "Answered": {
+          const abandon = Effect.sync(answered.abort)
+          return {
+            _tag: "Begun",
+            rest: Effect.zipRight(
+              Effect.addFinalizer(() => abandon),
               transferFrom(download, reporter, answered)
             ),
-            abandon: answered.abort
+            abandon
           }
-    )
+        }
+      }
+    })
   }
 
   return Transport.of({ begin, transfer })

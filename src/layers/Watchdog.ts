@@ -7,10 +7,10 @@
  *
  * Tricky interleavings: a watched effect runs in a fiber of its own, so that it can be ended from here with an error; whoever
  * waits for it is answered when that fiber has ended, and the last tick with it. A tick that fails ends what it belongs to.
- * What is short and has nothing to record needs no such fiber: it is told that its time is over, and ends itself.
+ * What is mostly over at once does without such a fiber: it is told that its time is over, and ends itself.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -20,17 +20,14 @@ import type { Activity, Phase } from "../services/Wire.js"
 import { firstToEnd } from "./Race.js"
 
 /** All times in milliseconds. */
-export interface Limits {
+export interface Options<E> {
   readonly activity: Activity
   /** For connecting, and for the response head. */
   readonly timeout: number
   /** Between two bytes of a body. */
   readonly stallTimeout: number
-  /** Between two looks, and between two runs of `onTick`. */
+  /** Between two runs of `onTick`. */
   readonly interval: number
-}
-
-export interface Options<E> extends Limits {
   readonly onTick: Effect.Effect<void, E>
 }
 
@@ -40,8 +37,14 @@ export interface Watchdog {
     effect: Effect.Effect<A, E, R>,
     options: Options<E2>
   ) => Effect.Effect<A, E | E2 | DownloadError, R>
-  /** Calls `expire` once, when a phase takes too long; until what this returns is called. */
-  readonly attend: (limits: Limits, expire: (error: DownloadError) => void) => () => void
+  /**
+   * Calls `expire` once, when a phase takes too long, and runs `onTick`, until what this returns is called: which gives the
+   * fiber of a last tick that is still at it, if there is one.
+   */
+  readonly attend: (
+    options: Options<never>,
+    expire: (error: DownloadError) => void
+  ) => () => Fiber.Fiber<unknown> | undefined
 }
 
 const expired = (phase: Phase, limit: number): DownloadError => {
@@ -68,7 +71,7 @@ class Watched {
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
 
   constructor(
-    readonly options: Limits & Partial<Pick<Options<unknown>, "onTick">>,
+    readonly options: Options<unknown>,
     now: number,
     private readonly expire?: (error: DownloadError) => void
   ) {
@@ -127,10 +130,9 @@ export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(func
   /** In a fiber of its own, which makes itself known first: whoever ends its transfer from then on waits for it. */
   const tick = (watched: Watched) =>
     Effect.withFiberRuntime<void>((fiber) => {
-      const { onTick } = watched.options
-      if (!all.has(watched) || onTick === undefined) return Effect.void
+      if (!all.has(watched)) return Effect.void
       watched.ticking = fiber
-      return Effect.map(Effect.exit(onTick), (exit) => {
+      return Effect.map(Effect.exit(watched.options.onTick), (exit) => {
         watched.ticking = undefined
         return Exit.isFailure(exit) ? watched.end(exit.cause) : undefined
       })
@@ -156,10 +158,13 @@ export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(func
     if (watched.due < wakesAt) bell.unsafeOpen()
   }
 
-  const attend: Watchdog["attend"] = (limits, expire) => {
-    const watched = new Watched(limits, monotonicOf(clock), expire)
+  const attend: Watchdog["attend"] = (options, expire) => {
+    const watched = new Watched(options, monotonicOf(clock), expire)
     add(watched)
-    return () => all.delete(watched)
+    return () => {
+      all.delete(watched)
+      return watched.ticking
+    }
   }
 
   const watch: Watchdog["watch"] = (effect, options) =>

@@ -79,7 +79,7 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
         ? Effect.zipRight(transferred, smallFile.publish(download, begun, reporter))
         : annotated(
             download,
-            Effect.ensuring(work(download, reporter, begun.rest, transferred), Effect.sync(begun.abandon))
+            Effect.ensuring(work(download, reporter, begun.rest, transferred), begun.abandon)
           )
     )
 

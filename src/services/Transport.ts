@@ -57,11 +57,11 @@ export interface Whole {
   readonly validator: Validator
 }
 
-/** There is more to it: `rest` is as `transfer`. Whoever does not run it calls `abandon`, which lets go of what was begun. */
+/** There is more to it: `rest` is as `transfer`. `abandon` lets go of what was begun, also where `rest` never ran. */
 export interface Begun {
   readonly _tag: "Begun"
   readonly rest: Effect.Effect<Transferred, DownloadError | StoreError, Scope.Scope>
-  readonly abandon: () => void
+  readonly abandon: Effect.Effect<void>
 }
 
 /** @see {@link Transport} */

@@ -224,6 +224,16 @@ export const sabotages: ReadonlyArray<Sabotage> = [
     }
   },
   {
+    what: "small files that leave their parts",
+    noticed: ["Engine"],
+    options: {
+      vary: quiet,
+      engine: onDisk((disk) => ({
+        remove: (path) => (/\/[0-9a-z]{11}\.sluice-part$/.test(path) ? Effect.void : disk.remove(path))
+      }))
+    }
+  },
+  {
     what: "a cancel that leaves the part",
     noticed: ["C1"],
     options: { vary: cancels, engine: onDisk(() => ({ remove: () => Effect.void })) }
