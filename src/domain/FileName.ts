@@ -27,8 +27,20 @@ const reserved = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout
 const trailing = /(?<![. ])[. ]+$/
 const lone = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
 
+/** Most names: nothing below would change anything about one like this. */
+const plain = /^[a-z0-9_][a-z0-9_.-]*(?<!\.)$/i
+
 /** Reduces a proposed name to one safe path component; undefined if nothing is left of it. */
 export const sanitize = (proposed: string): string | undefined => {
+  const asItIs =
+    proposed.length <= maxBytes &&
+    plain.test(proposed) &&
+    !reserved.test(proposed) &&
+    !proposed.toLowerCase().endsWith(partSuffix)
+  return asItIs ? proposed : reduce(proposed)
+}
+
+const reduce = (proposed: string): string | undefined => {
   const component = proposed.replaceAll("\\", "/").split("/").at(-1) ?? ""
   const name = component
     .replaceAll(lone, "_")

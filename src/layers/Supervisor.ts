@@ -46,7 +46,7 @@ export interface Claim {
   readonly interrupt: Effect.Effect<void>
   readonly ended: Deferred.Deferred<void>
   /** The end of an earlier claim of the same row, whose fiber has sent its last message and is still letting go. */
-  readonly before: Effect.Effect<void>
+  readonly before: Effect.Effect<void> | undefined
   halted: boolean
   started: boolean
   /** Whether it still holds its permit. */
@@ -157,14 +157,12 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     Effect.flatMap(restore(Queue.take(queue)), (download) => {
       const claim = claims.get(download.id)
       if (claim === undefined) return Effect.void
-      return Effect.zipRight(
-        // an earlier run's worker may never end
-        restore(claim.before),
-        Effect.suspend(() => {
-          claim.started = true
-          return FiberMap.run(fibers, download.id, run(download, claim))
-        })
-      )
+      const start = Effect.suspend(() => {
+        claim.started = true
+        return FiberMap.run(fibers, download.id, run(download, claim))
+      })
+      // an earlier run's worker may never end
+      return claim.before === undefined ? start : Effect.zipRight(restore(claim.before), start)
     })
   ).pipe(Effect.forever)
 
@@ -175,7 +173,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
         gauge: { received: checkpoint, total: total ?? undefined, state: "connecting" },
         interrupt: FiberMap.remove(fibers, id),
         ended: Deferred.unsafeMake<void>(FiberId.none),
-        before: earlier === undefined ? Effect.void : Deferred.await(earlier.ended),
+        before: earlier === undefined ? undefined : Deferred.await(earlier.ended),
         halted: false,
         started: false,
         permitted: true
