@@ -152,7 +152,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
       }
     )
 
-  // a worker's fiber is started uninterruptible, so that its finaliser is in place before an interruption can reach it
+  // what was taken is started, whatever interrupts the dispatcher meanwhile
   const dispatch = Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(Queue.take(queue)), (download) => {
       const claim = claims.get(download.id)
