@@ -5,9 +5,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import { make as makeError } from "../../src/domain/DownloadError.js"
+import { type DownloadError, make as makeError } from "../../src/domain/DownloadError.js"
 import * as UndiciWire from "../../src/layers/UndiciWire.js"
-import type { Activity, ByteSink, ResponseHead } from "../../src/services/Wire.js"
+import type { Activity, ByteSink, ResponseHead, WireResponse } from "../../src/services/Wire.js"
 import { Wire } from "../../src/services/Wire.js"
 import type { Origin } from "./Origin.js"
 import { make as makeOrigin } from "./Origin.js"
@@ -16,7 +16,10 @@ const idle = (): Activity => ({ phase: "connecting", bytes: 0, held: false })
 
 const live = (
   title: string,
-  body: (origin: Origin, wire: Wire["Type"]) => Effect.Effect<void, unknown, Scope.Scope>
+  body: (
+    origin: Origin,
+    wire: Wire["Type"]
+  ) => Effect.Effect<void, DownloadError | WireResponse | void, Scope.Scope>
 ) =>
   it.scopedLive(title, () =>
     Effect.flatMap(Effect.all([makeOrigin(), Wire]), ([origin, wire]) => body(origin, wire)).pipe(
