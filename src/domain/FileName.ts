@@ -27,8 +27,20 @@ const reserved = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout
 const trailing = /(?<![. ])[. ]+$/
 const lone = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
 
+/** Most names: nothing below would change anything about one like this. */
+const plain = /^[a-z0-9_][a-z0-9_.-]*(?<!\.)$/i
+
 /** Reduces a proposed name to one safe path component; undefined if nothing is left of it. */
 export const sanitize = (proposed: string): string | undefined => {
+  const asItIs =
+    proposed.length <= maxBytes &&
+    plain.test(proposed) &&
+    !reserved.test(proposed) &&
+    !proposed.toLowerCase().endsWith(partSuffix)
+  return asItIs ? proposed : reduce(proposed)
+}
+
+const reduce = (proposed: string): string | undefined => {
   const component = proposed.replaceAll("\\", "/").split("/").at(-1) ?? ""
   const name = component
     .replaceAll(lone, "_")
@@ -81,6 +93,9 @@ export const numbered = (name: string, n: number): string => {
 /** The unfinished file's name. With `id`, the one used where the plain one is taken by a stranger. */
 export const partName = (name: string, id?: string): string =>
   id === undefined ? `${name}${partSuffix}` : `${name}.${id}${partSuffix}`
+
+/** The part of a small file, which exists for an instant: known from the id alone, so that a crash leaves none that nobody finds. */
+export const ownPartName = (id: string): string => `${id}${partSuffix}`
 
 const fromDisposition = (field: string | undefined): string | undefined => {
   if (field === undefined) return undefined

@@ -4,6 +4,7 @@
  */
 import type { Download, FinalRecord, PartRecord } from "./Download.js"
 import type { FileFacts } from "./FileFacts.js"
+import { ownPartName } from "./FileName.js"
 import { sameFile } from "./FileFacts.js"
 
 const isOurs = (record: FinalRecord, facts: FileFacts | undefined): facts is FileFacts =>
@@ -42,3 +43,14 @@ export const usable = (download: Download, part: PartRecord, facts: FileFacts): 
   sameFile(part, facts) && facts.kind === "file" && facts.size >= download.checkpoint
     ? download.checkpoint
     : 0
+
+/**
+ * The name under which a crash may have left a part that the row does not know: a small file is written before its row is.
+ * Only a crash leaves one, and it is counted; the name can only be this download's.
+ */
+export const unrecordedPart = ({ crashes, id, part }: Download): string | undefined =>
+  part === null && crashes > 0 ? ownPartName(id) : undefined
+
+/** Cancelled, and something of it may still be on disk. */
+export const isSpoiled = ({ crashes, part, status }: Download): boolean =>
+  status === "cancelled" && (part !== null || crashes > 0)

@@ -101,7 +101,7 @@ const apply = (download: Download, message: Message, at: number): Download => {
     case "Due":
       return { ...download, status: "pending" }
     case "Discarded":
-      return { ...download, part: null }
+      return { ...download, part: null, crashes: 0 }
     case "Identified":
       return {
         ...download,

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import type { Download } from "../domain/Download.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import { Discarded } from "../domain/Message.js"
+import { isSpoiled } from "../domain/Publication.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Shape as Disk } from "../services/PartFile.js"
 import type { Shape as Store } from "../services/Store.js"
@@ -26,9 +27,9 @@ export const make = (disk: Disk, store: Store) => {
 
   /** Removes the part of a row, if it is cancelled and has one. What can't be removed is told to the log, and stays on record. */
   const one = (row: Download): Effect.Effect<Download, StoreError> =>
-    row.status !== "cancelled" || row.part === null
-      ? Effect.succeed(row)
-      : Effect.flatMap(discard(row), (gone) => (gone ? store.tell(row.id, Discarded()) : Effect.succeed(row)))
+    isSpoiled(row)
+      ? Effect.flatMap(discard(row), (gone) => (gone ? store.tell(row.id, Discarded()) : Effect.succeed(row)))
+      : Effect.succeed(row)
 
   /** Everything that was still to be removed. */
   const all: Effect.Effect<void, StoreError> = Effect.gen(function* () {

@@ -24,9 +24,10 @@ import * as Redirect from "../domain/Redirect.js"
 import type { StoreError } from "../domain/StoreError.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
-import { type Reporter, type Transferred, Transport } from "../services/Transport.js"
+import { type Begun, type Reporter, type Transferred, Transport, type Whole } from "../services/Transport.js"
 import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
 import { boundedSink } from "./BoundedSink.js"
+import * as FirstAnswer from "./FirstAnswer.js"
 import * as PartSession from "./PartSession.js"
 import * as Watchdog from "./Watchdog.js"
 
@@ -50,18 +51,19 @@ const make = Effect.gen(function* () {
   const follow = (
     download: Download,
     headers: ReadonlyArray<readonly [string, string]>,
-    activity: Activity
+    activity: Activity,
+    first: FirstAnswer.Answered | undefined
   ): Effect.Effect<{ readonly response: WireResponse; readonly url: URL }, Failures, Scope.Scope> =>
     Effect.gen(function* () {
       let url = new URL(download.url)
       let given = Redacted.value(download.headers)
       for (let count = 0; ; count++) {
-        activity.phase = "connecting"
-        const response = yield* wire.request({
-          url: url.href,
-          headers: [...given, ...headers],
-          activity
-        })
+        let response: WireResponse
+        if (count === 0 && first !== undefined) response = first.response
+        else {
+          activity.phase = "connecting"
+          response = yield* wire.request({ url: url.href, headers: [...given, ...headers], activity })
+        }
         if (!Redirect.isRedirect(response.status)) return { response, url }
         yield* response.discard
         const next = yield* Redirect.next(url, single(response.headers, "location"), count)
@@ -111,18 +113,21 @@ const make = Effect.gen(function* () {
       })
     )
 
-  const transfer = (download: Download, reporter: Reporter) =>
+  /** With the answer to the first request, if that is there already. */
+  const transferFrom = (download: Download, reporter: Reporter, answered: FirstAnswer.Answered | undefined) =>
     Effect.gen(function* () {
       const { checksum, maxSize, stallTimeout, timeout } = download.options
       const session = yield* PartSession.open(disk, download, reporter)
-      const activity: Activity = { phase: "connecting", bytes: 0, held: false }
+      const activity: Activity = answered?.activity ?? { phase: "connecting", bytes: 0, held: false }
+      let first = answered
       /** What is held could not be continued: ask for all of it. */
       let distrusted = false
 
       const round: Effect.Effect<Round, Failures, Scope.Scope> = Effect.gen(function* () {
         const held = distrusted ? Identity.nothing : session.held
         const asked = Identity.ask(held)
-        const { response, url } = yield* follow(download, asked.headers, activity)
+        const { response, url } = yield* follow(download, asked.headers, activity, first)
+        first = undefined
         const now = yield* Clock.currentTimeMillis
         const verdict = Identity.judge(held, asked, response.status, response.headers, now)
         if (verdict._tag === "Failed") {
@@ -192,7 +197,51 @@ const make = Effect.gen(function* () {
         )
     })
 
-  return Transport.of({ transfer })
+  const transfer = (download: Download, reporter: Reporter) => transferFrom(download, reporter, undefined)
+
+  const answer = FirstAnswer.make({
+    wire,
+    disk,
+    watchdog,
+    clock: yield* Effect.clock,
+    interval: checkpointInterval
+  })
+
+  const begin = (download: Download, reporter: Reporter): Effect.Effect<Whole | Begun, Failures> => {
+    if (!FirstAnswer.mayComeWhole(download)) {
+      return Effect.succeed({ _tag: "Begun", rest: transfer(download, reporter), abandon: Effect.void })
+    }
+    return Effect.map(answer(download, reporter), (answered): Whole | Begun => {
+      switch (answered._tag) {
+        case "Whole":
+          return answered
+        case "Moved": {
+          const abandon = FirstAnswer.close(answered)
+          return {
+            _tag: "Begun",
+            rest: Effect.zipRight(
+              Effect.addFinalizer(() => abandon),
+              FirstAnswer.finish(answered)
+            ),
+            abandon
+          }
+        }
+        case "Answered": {
+          const abandon = Effect.sync(answered.abort)
+          return {
+            _tag: "Begun",
+            rest: Effect.zipRight(
+              Effect.addFinalizer(() => abandon),
+              transferFrom(download, reporter, answered)
+            ),
+            abandon
+          }
+        }
+      }
+    })
+  }
+
+  return Transport.of({ begin, transfer })
 })
 
 /** Needs the two seams. */

@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as FileErrors from "../domain/FileError.js"
 import type { FileFacts } from "../domain/FileFacts.js"
-import type { Handle, Shape } from "../services/PartFile.js"
+import type { Handle, Shape, Steps } from "../services/PartFile.js"
+import { inSteps } from "./DiskSteps.js"
 
 /** A file, by whichever names. */
 export interface MemoryFile {
@@ -103,7 +104,7 @@ export const make = (): MemoryDisk => {
       return Effect.void
     })
 
-  const disk: Shape = {
+  const steps: Steps = {
     create: (path) =>
       Effect.suspend(() => {
         if (files.has(path)) return fail("EEXIST", "create", path)
@@ -121,7 +122,7 @@ export const make = (): MemoryDisk => {
     ensureDirectory: () => Effect.void
   }
   return {
-    disk,
+    disk: inSteps(steps),
     files,
     syncs,
     hang: () => (hanging = true),

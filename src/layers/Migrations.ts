@@ -201,8 +201,9 @@ const queue = Effect.gen(function* () {
     WHERE status IN ('processing', 'paused')`
   // what other processes have asked the owner for
   yield* sql`CREATE INDEX sluice_downloads_intents ON sluice_downloads (owner) WHERE intent IS NOT NULL`
-  // cancelled, and the part is still there
-  yield* sql`CREATE INDEX sluice_downloads_spoiled ON sluice_downloads (id) WHERE status = 'cancelled' AND part IS NOT NULL`
+  // cancelled, and something of it may still be on disk
+  yield* sql`CREATE INDEX sluice_downloads_spoiled ON sluice_downloads (id)
+    WHERE status = 'cancelled' AND (part IS NOT NULL OR crashes > 0)`
   yield* sql`CREATE TABLE sluice_tries (
     download_id INTEGER NOT NULL,
     attempt INTEGER NOT NULL,

@@ -20,6 +20,10 @@ export type Callback<A> = (error: Failure, value: A) => void
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fs.constants
 
+// O_NONBLOCK means nothing to a regular file, and keeps a FIFO of that name from blocking the thread (Linux opens
+// one for both directions without waiting, POSIX leaves that open)
+export const openFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK
+
 /** One operation, from its call to its callback. */
 export const call = <A>(
   operation: string,
@@ -34,7 +38,7 @@ export const call = <A>(
     )
   )
 
-const toFileError = (error: NodeJS.ErrnoException, operation: string, path: string): FileError =>
+export const toFileError = (error: NodeJS.ErrnoException, operation: string, path: string): FileError =>
   fromCode(error.code, operation, path)
 
 const toIdentity = (stats: fs.BigIntStats): FileIdentity => ({
@@ -68,19 +72,24 @@ const rest = (buffers: ReadonlyArray<Uint8Array>, written: number): ReadonlyArra
 }
 
 /** A system call may write less than it was given; the rest then goes by further calls, the last of which tells why. */
-const writeAll = (
+export const writeAll = (
   fd: number,
   buffers: ReadonlyArray<Uint8Array>,
   position: number,
   done: (error: Failure) => void
-): void =>
-  fs.writev(fd, buffers, position, (error, written) => {
+): void => {
+  const went = (error: Failure, written: number): void => {
     if (error) return done(error)
     const left = rest(buffers, written)
     if (left.length === 0) return done(null)
     if (written === 0) return done(Object.assign(new Error("nothing was written"), { code: "EIO" }))
     writeAll(fd, left, position + written, done)
-  })
+  }
+  const [only] = buffers
+  // node makes a list of its own for the other one
+  if (buffers.length === 1 && only !== undefined) fs.write(fd, only, 0, only.length, position, went)
+  else fs.writev(fd, buffers, position, went)
+}
 
 /** At once: what was just opened is known to the system. Undefined if it is no regular file. */
 const identify = (fd: number): FileIdentity | NodeJS.ErrnoException | undefined => {
@@ -170,9 +179,7 @@ export const open = (
 ): Effect.Effect<Handle, FileError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<NodeHandle, FileError>((resume) =>
-      // O_NONBLOCK means nothing to a regular file, and keeps a FIFO of that name from blocking the thread (Linux opens
-      // one for both directions without waiting, POSIX leaves that open)
-      fs.open(path, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0o666, (error, fd) => {
+      fs.open(path, flags | openFlags, 0o666, (error, fd) => {
         if (error) return resume(Effect.fail(toFileError(error, operation, path)))
         const identity = identify(fd)
         if (identity !== undefined && !(identity instanceof Error)) {

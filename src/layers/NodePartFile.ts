@@ -14,7 +14,8 @@ import type { Durability } from "../domain/Durability.js"
 import { FileError } from "../domain/FileError.js"
 import type { Handle, Shape } from "../services/PartFile.js"
 import { PartFile } from "../services/PartFile.js"
-import { type Callback, call, type Failure, open, toFacts } from "./NodeHandle.js"
+import { type Callback, call, type Failure, open, toFacts, toFileError } from "./NodeHandle.js"
+import { writeNew } from "./NodeWrite.js"
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, W_OK, X_OK } = fs.constants
 
@@ -115,6 +116,23 @@ const make = (durability: Durability): Shape => {
         Effect.catchIf(hasCode("ENOENT"), () => Effect.void)
       ),
     syncDirectory,
+    writeNew: (path, buffers) => writeNew(path, buffers, durability),
+    moveNew: (from, to) =>
+      Effect.async<void, FileError>((resume) => {
+        const fail = (error: NodeJS.ErrnoException, operation: string, path: string): void =>
+          resume(Effect.fail(toFileError(error, operation, path)))
+        fs.link(from, to, (error) => {
+          if (error !== null) return fail(error, "link", to)
+          fs.unlink(from, (error) => {
+            if (error !== null && error.code !== "ENOENT") return fail(error, "remove", from)
+            const directory = dirname(to)
+            if (durability === "crash") return resume(Effect.void)
+            directories.run(directory, (error) =>
+              error === null ? resume(Effect.void) : fail(error, "sync", directory)
+            )
+          })
+        })
+      }).pipe(Effect.uninterruptible),
     ensureDirectory: (path) =>
       Effect.gen(function* () {
         const found = yield* stat(path).pipe(

@@ -30,7 +30,7 @@ import { sameFile } from "../domain/FileFacts.js"
 import type { FileError } from "../domain/FileError.js"
 import * as FileName from "../domain/FileName.js"
 import { Publishing, Succeeded } from "../domain/Message.js"
-import { conclude, type Conclusion } from "../domain/Publication.js"
+import { conclude, type Conclusion, unrecordedPart } from "../domain/Publication.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Shape as Disk, Handle } from "../services/PartFile.js"
 import type { Reporter } from "../services/Transport.js"
@@ -242,6 +242,11 @@ export const make = (disk: Disk) => {
   const discard = (download: Download): Effect.Effect<boolean> =>
     Effect.gen(function* () {
       const { part } = download
+      const unrecorded = unrecordedPart(download)
+      if (unrecorded !== undefined) {
+        yield* disk.remove(path.join(download.directory, unrecorded))
+        yield* disk.syncDirectory(download.directory)
+      }
       if (part === null) return true
       const file = path.join(download.directory, part.name)
       const facts = yield* disk.facts(file)
@@ -255,5 +260,7 @@ export const make = (disk: Disk) => {
       )
     )
 
-  return { discard, publish, resume, skipped }
+  return { discard, name, publish, resume, skipped }
 }
+
+export type Publisher = ReturnType<typeof make>

@@ -26,6 +26,7 @@ import {
   Released,
   ResumeRequested
 } from "../domain/Message.js"
+import { isSpoiled } from "../domain/Publication.js"
 import type { Command } from "../domain/Selection.js"
 import type { Commanded, Forgotten } from "../services/Store.js"
 import { accepting, table } from "../domain/Transition.js"
@@ -156,7 +157,7 @@ export const make = ({ engine, sql }: Dependencies) => {
         ids.length <= fewRows
           ? yield* batch.select(`WHERE ${ours}`, parameters)
           : yield* batch.select(
-              `WHERE ${ours} AND (status = 'processing'${command === "cancel" ? " OR part IS NOT NULL" : ""})`,
+              `WHERE ${ours} AND (status = 'processing'${command === "cancel" ? " OR part IS NOT NULL OR crashes > 0" : ""})`,
               parameters
             )
       const changed = yield* Effect.forEach(single, (download) => batch.apply(download, messageOf[command]))
@@ -178,7 +179,7 @@ export const make = ({ engine, sql }: Dependencies) => {
         changed: changed.length + rest.length,
         asked: asked.length,
         atWork: single.flatMap(({ id, status }) => (status === "processing" ? [id] : [])),
-        spoiled: changed.filter(({ part, status }) => status === "cancelled" && part !== null)
+        spoiled: changed.filter(isSpoiled)
       } satisfies Commanded
     })
 

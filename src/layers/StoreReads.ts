@@ -162,10 +162,10 @@ export const make = ({ database, decode, engine, group, isAlive, sql }: Dependen
     )
 
   const spoiled = (after: DownloadId | undefined, limit: number) =>
-    select(`WHERE status = 'cancelled' AND part IS NOT NULL AND id > ? ORDER BY id LIMIT ?`, [
-      after === undefined ? -1 : toKey(after),
-      limit
-    ])
+    select(
+      `WHERE status = 'cancelled' AND (part IS NOT NULL OR crashes > 0) AND id > ? ORDER BY id LIMIT ?`,
+      [after === undefined ? -1 : toKey(after), limit]
+    )
 
   const stats: Effect.Effect<Stats, StoreError> = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis

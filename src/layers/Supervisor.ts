@@ -49,7 +49,7 @@ export interface Claim {
   readonly interrupt: Effect.Effect<void>
   readonly ended: Deferred.Deferred<void>
   /** The end of an earlier claim of the same row, whose fiber has sent its last message and is still letting go. */
-  readonly before: Effect.Effect<void>
+  readonly before: Effect.Effect<void> | undefined
   halted: boolean
   started: boolean
   /** Whether it still holds its permit. */
@@ -147,46 +147,53 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     Cause.isInterruptedOnly(cause) ? Effect.void : Effect.asVoid(Deferred.failCause(shared.failure, cause))
 
   const releasePermit = (claim: Claim) =>
+    // in the worker's fiber, which can't be interrupted here
     Effect.suspend(() => {
       if (!claim.permitted) return Effect.void
       claim.permitted = false
       transferring--
       return permits.release(1)
-    }).pipe(Effect.uninterruptible)
+    })
 
+  const ended = (download: Download, claim: Claim): Effect.Effect<void> =>
+    Effect.map(releasePermit(claim), () => {
+      if (claims.get(download.id) === claim) claims.delete(download.id)
+      Deferred.unsafeDone(claim.ended, Effect.void)
+      Queue.unsafeOffer(doorbell, undefined)
+    })
+
+  // FiberMap starts its fibers interruptible, whoever forks them
   const run = (download: Download, claim: Claim): Effect.Effect<void> =>
-    worker
-      .run(download, claim.gauge, () => claim.halted, releasePermit(claim))
-      .pipe(
-        Effect.interruptible,
-        Effect.catchIf(
-          ({ reason }) => reason === "Fenced" || reason === "Stopped",
-          ({ message }) => Effect.logInfo(`${download.id} is left to another engine: ${message}`)
-        ),
-        Effect.catchAllCause(stopEngine),
-        Effect.ensuring(
-          Effect.gen(function* () {
-            if (claims.get(download.id) === claim) claims.delete(download.id)
-            yield* releasePermit(claim)
-            yield* Deferred.succeed(claim.ended, undefined)
-            yield* ring
-          })
-        )
+    Effect.uninterruptible(
+      Effect.matchCauseEffect(
+        worker.run(download, claim.gauge, () => claim.halted, releasePermit(claim)),
+        {
+          onSuccess: () => ended(download, claim),
+          onFailure: (cause) => Effect.zipRight(failed(download, cause), ended(download, claim))
+        }
       )
+    )
 
-  // a worker's fiber is started uninterruptible, so that its finaliser is in place before an interruption can reach it
+  const failed = (download: Download, cause: Cause.Cause<StoreError>) =>
+    Option.match(
+      Option.filter(Cause.failureOption(cause), ({ reason }) => reason === "Fenced" || reason === "Stopped"),
+      {
+        onNone: () => stopEngine(cause),
+        onSome: ({ message }) => Effect.logInfo(`${download.id} is left to another engine: ${message}`)
+      }
+    )
+
+  // what was taken is started, whatever interrupts the dispatcher meanwhile
   const dispatch = Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(Queue.take(queue)), (download) => {
       const claim = claims.get(download.id)
       if (claim === undefined) return Effect.void
-      return Effect.zipRight(
-        // an earlier run's worker may never end
-        restore(claim.before),
-        Effect.suspend(() => {
-          claim.started = true
-          return FiberMap.run(fibers, download.id, run(download, claim))
-        })
-      )
+      const start = Effect.suspend(() => {
+        claim.started = true
+        return FiberMap.run(fibers, download.id, run(download, claim))
+      })
+      // an earlier run's worker may never end
+      return claim.before === undefined ? start : Effect.zipRight(restore(claim.before), start)
     })
   ).pipe(Effect.forever)
 
@@ -197,7 +204,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
         gauge: { received: checkpoint, total: total ?? undefined, state: "connecting" },
         interrupt: FiberMap.remove(fibers, id),
         ended: Deferred.unsafeMake<void>(FiberId.none),
-        before: earlier === undefined ? Effect.void : Deferred.await(earlier.ended),
+        before: earlier === undefined ? undefined : Deferred.await(earlier.ended),
         halted: false,
         started: false,
         permitted: true

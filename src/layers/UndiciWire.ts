@@ -18,9 +18,16 @@ import type { DownloadError } from "../domain/DownloadError.js"
 import { make as makeError } from "../domain/DownloadError.js"
 import type { Headers } from "../domain/Headers.js"
 import { single } from "../domain/Headers.js"
-import type { ByteSink, WireRequest, WireResponse } from "../services/Wire.js"
+import type {
+  ByteSink,
+  ResponseHead,
+  Exchange as WireExchange,
+  WireRequest,
+  WireResponse
+} from "../services/Wire.js"
 import { Wire } from "../services/Wire.js"
 import * as Resolver from "./Resolver.js"
+import { requestBy } from "./ScopedRequest.js"
 import type { Connections, Lease } from "./UndiciConnections.js"
 import { ConnectionPool, leasesOf } from "./UndiciConnections.js"
 import { isDeath, toDownloadError } from "./UndiciError.js"
@@ -37,7 +44,11 @@ const pipedTwice: Ending = Effect.dieMessage("the body of a response was piped t
 /** Origin, host, path with query. Callers give normalised URLs; a URL object would be a tenth of a request's cost. */
 const address = /^(https?:\/\/([^/?#@]+))(?=[/?#]|$)([^#]*)/
 
-class Exchange implements Dispatcher.DispatchHandler {
+type OnHead = (head: ResponseHead) => ByteSink | undefined
+
+const nobody: OnHead = () => undefined
+
+class Exchange implements Dispatcher.DispatchHandler, WireExchange {
   readonly #connections: Connections
   readonly #request: WireRequest
   readonly #origin: string
@@ -46,7 +57,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #backlog: Array<Uint8Array> = []
   #lease: Lease | undefined
   #controller: Dispatcher.DispatchController | undefined
-  #onHead: ((head: Effect.Effect<WireResponse, DownloadError>) => void) | undefined
+  readonly #show: OnHead
+  #onHead: ((head: Effect.Effect<WireResponse | void, DownloadError>) => void) | undefined
   #onEnd: ((ending: Ending) => void) | undefined
   #sink: ByteSink | undefined
   /** Nothing goes to the sink: there is none yet, or it is full. */
@@ -56,7 +68,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   #repeated = false
   #ending: Ending | undefined
 
-  constructor(connections: Connections, request: WireRequest, [, origin, host, path]: RegExpExecArray) {
+  constructor(
+    connections: Connections,
+    request: WireRequest,
+    show: OnHead,
+    [, origin, host, path]: RegExpExecArray
+  ) {
+    this.#show = show
     this.#connections = connections
     this.#request = request
     this.#origin = origin!
@@ -64,17 +82,16 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#path = path!.startsWith("/") ? path! : `/${path}`
   }
 
-  /** Sends the request and waits for the head of the final response. */
-  readonly head = Effect.async<WireResponse, DownloadError>((resume) => {
+  readonly run = Effect.async<WireResponse | void, DownloadError>((resume) => {
+    if (this.#ending !== undefined) return resume(this.#ending)
     this.#onHead = resume
     this.#start(false)
-    return Effect.sync(this.abort)
+    return Effect.sync(() => this.abort())
   })
 
-  /** Ends the exchange where it stands. Nothing happens if it has ended. */
-  readonly abort = (): void => {
+  readonly abort = (error?: DownloadError): void => {
     if (this.#ending !== undefined) return
-    this.#fail(makeError("Network", `the request to ${this.#host} was given up`))
+    this.#fail(error ?? makeError("Network", `the request to ${this.#host} was given up`))
   }
 
   readonly pipe = (sink: ByteSink): Ending =>
@@ -85,13 +102,17 @@ class Exchange implements Dispatcher.DispatchHandler {
         resume(this.#sink === undefined && this.#ending !== undefined ? this.#ending : pipedTwice)
         return
       }
-      this.#onEnd = resume
-      this.#sink = sink
-      sink.onDrain = () => this.#drain(sink)
-      sink.onFailure = (error) => this.#fail(error)
+      this.#attach(sink, resume)
       this.#drain(sink)
-      return Effect.sync(this.abort)
+      return Effect.sync(() => this.abort())
     })
+
+  #attach(sink: ByteSink, onEnd: (ending: Ending) => void): void {
+    this.#onEnd = onEnd
+    this.#sink = sink
+    sink.onDrain = () => this.#drain(sink)
+    sink.onFailure = (error) => this.#fail(error)
+  }
 
   #start(fresh: boolean): void {
     const { activity, headers } = this.#request
@@ -164,10 +185,17 @@ class Exchange implements Dispatcher.DispatchHandler {
     // 1xx are no final answers (RFC 9110 section 15.2)
     if (this.#ending !== undefined || status < 200) return
     this.#request.activity.phase = "body"
-    this.#lease?.hold(controller)
     const headers = decode(controller.rawHeaders ?? parsed)
-    this.#onHead?.(Effect.succeed({ status, headers, pipe: this.pipe, discard: this.#discard(headers) }))
+    const sink = this.#show({ status, headers })
+    const onHead = this.#onHead
     this.#onHead = undefined
+    if (sink !== undefined && onHead !== undefined) {
+      this.#attach(sink, onHead)
+      this.#hold(false)
+      return
+    }
+    this.#lease?.hold(controller)
+    onHead?.(Effect.succeed({ status, headers, pipe: this.pipe, discard: this.#discard(headers) }))
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
@@ -215,7 +243,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #discard(headers: Headers): Effect.Effect<void> {
     return Effect.suspend(() => {
       const announced = parseLength(single(headers, "content-length") ?? "0")
-      if (announced._tag === "None" || announced.value > discardBytes) return Effect.sync(this.abort)
+      if (announced._tag === "None" || announced.value > discardBytes) return Effect.sync(() => this.abort())
       let left = discardBytes
       const sink: ByteSink = {
         write: (chunk) => {
@@ -231,20 +259,18 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-const over = (connections: Connections): Wire["Type"] =>
-  Wire.of({
-    request: (request) =>
-      Effect.suspend(() => {
-        const parts = address.exec(request.url)
-        if (parts === null)
-          return Effect.fail(makeError("InvalidUrl", "a request needs an absolute http or https URL"))
-        const exchange = new Exchange(connections, request, parts)
-        return Effect.zipRight(
-          Effect.addFinalizer(() => Effect.sync(exchange.abort)),
-          exchange.head
-        )
-      })
-  })
+const unaddressed: WireExchange = {
+  run: Effect.fail(makeError("InvalidUrl", "a request needs an absolute http or https URL")),
+  abort: () => {}
+}
+
+const over = (connections: Connections): Wire["Type"] => {
+  const exchange = (request: WireRequest, onHead: OnHead): WireExchange => {
+    const parts = address.exec(request.url)
+    return parts === null ? unaddressed : new Exchange(connections, request, onHead, parts)
+  }
+  return Wire.of({ exchange, request: (request) => requestBy(exchange(request, nobody)) })
+}
 
 /** @see {@link layerConfigured} */
 export interface Settings {

@@ -68,6 +68,13 @@ const digest = (part: Handle, size: number, algorithm: Checksum.Algorithm) =>
     return hash.digest("hex")
   })
 
+/** The same question about bytes in memory that are in no file yet: what is wrong with them, if anything. */
+export const faultOf = (chunks: ReadonlyArray<Uint8Array>, checksum: Checksum.Checksum) =>
+  Effect.map(hashOf(checksum.algorithm), (hash) => {
+    for (const chunk of chunks) hash.update(chunk)
+    return Checksum.fault(checksum, hash.digest("hex"))
+  })
+
 /**
  * Succeeds if the part's bytes have the checksum, or there is none to have. Else they are given up, durably, and this
  * fails with `ChecksumMismatch`.

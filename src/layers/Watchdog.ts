@@ -7,9 +7,10 @@
  *
  * Tricky interleavings: a watched effect runs in a fiber of its own, so that it can be ended from here with an error; whoever
  * waits for it is answered when that fiber has ended, and the last tick with it. A tick that fails ends what it belongs to.
+ * What is mostly over at once does without such a fiber: it is told that its time is over, and ends itself.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -36,6 +37,14 @@ export interface Watchdog {
     effect: Effect.Effect<A, E, R>,
     options: Options<E2>
   ) => Effect.Effect<A, E | E2 | DownloadError, R>
+  /**
+   * Calls `expire` once, when a phase takes too long, and runs `onTick`, until what this returns is called: which gives the
+   * fiber of a last tick that is still at it, if there is one.
+   */
+  readonly attend: (
+    options: Options<never>,
+    expire: (error: DownloadError) => void
+  ) => () => Fiber.Fiber<unknown> | undefined
 }
 
 const expired = (phase: Phase, limit: number): DownloadError => {
@@ -50,7 +59,7 @@ const expired = (phase: Phase, limit: number): DownloadError => {
   }
 }
 
-/** One watched effect. */
+/** One watched effect, or something that looks after itself. */
 class Watched {
   private since: number
   private nextTick: number
@@ -63,7 +72,8 @@ class Watched {
 
   constructor(
     readonly options: Options<unknown>,
-    now: number
+    now: number,
+    private readonly expire?: (error: DownloadError) => void
   ) {
     this.since = now
     this.nextTick = now + options.interval
@@ -88,8 +98,10 @@ class Watched {
       this.bytes = activity.bytes
       this.since = now
     } else if (now - this.since >= this.limit) {
-      this.end(Cause.fail(expired(this.phase, this.limit)))
+      const error = expired(this.phase, this.limit)
       this.since = Infinity
+      if (this.expire === undefined) this.end(Cause.fail(error))
+      else this.expire(error)
     }
     if (now < this.nextTick) return false
     this.nextTick = now + interval
@@ -105,10 +117,12 @@ class Watched {
 }
 
 /** Milliseconds of a clock that nobody sets: a step of the wall clock must neither fire a timeout nor switch it off. */
-const monotonic = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+const monotonicOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
 
 export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(function* () {
   const scope = yield* Effect.scope
+  const clock = yield* Effect.clock
+  const monotonic = Effect.sync(() => monotonicOf(clock))
   const all = new Set<Watched>()
   const bell = yield* Effect.makeLatch(false)
   let wakesAt = 0
@@ -139,14 +153,27 @@ export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(func
     }
   }).pipe(Effect.forkScoped, Effect.interruptible)
 
+  const add = (watched: Watched): void => {
+    all.add(watched)
+    if (watched.due < wakesAt) bell.unsafeOpen()
+  }
+
+  const attend: Watchdog["attend"] = (options, expire) => {
+    const watched = new Watched(options, monotonicOf(clock), expire)
+    add(watched)
+    return () => {
+      all.delete(watched)
+      return watched.ticking
+    }
+  }
+
   const watch: Watchdog["watch"] = (effect, options) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const watched = new Watched(options, yield* monotonic)
         const fiber = yield* Effect.fork(restore(effect))
         watched.fiber = fiber
-        all.add(watched)
-        if (watched.due < wakesAt) bell.unsafeOpen()
+        add(watched)
         const awaited = yield* Effect.exit(restore(Fiber.await(fiber)))
         const exit = Exit.isSuccess(awaited) ? awaited.value : yield* Fiber.interrupt(fiber)
         all.delete(watched)
@@ -158,5 +185,5 @@ export const make: Effect.Effect<Watchdog, never, Scope.Scope> = Effect.gen(func
       })
     )
 
-  return { watch }
+  return { attend, watch }
 })

@@ -11,10 +11,8 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as FiberRef from "effect/FiberRef"
-import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type { Download } from "../domain/Download.js"
 import { DownloadError, make as makeError, type Reason } from "../domain/DownloadError.js"
 import { Failed, Released } from "../domain/Message.js"
@@ -23,13 +21,20 @@ import type { StoreError } from "../domain/StoreError.js"
 import type { EngineOptionsShape } from "../services/EngineOptions.js"
 import type { Shape as Disk } from "../services/PartFile.js"
 import type { Shape as StoreShape } from "../services/Store.js"
-import type { Gauge, Reporter, Shape as TransportShape } from "../services/Transport.js"
+import type { Gauge, Reporter, Shape as TransportShape, Transferred } from "../services/Transport.js"
 import * as Discarding from "./Discarding.js"
 import * as Publisher from "./Publisher.js"
+import * as SmallFile from "./SmallFile.js"
 import { verify } from "./Verifier.js"
 
 /** Failures after which the part, its bytes given up, is of no use to anyone: it goes with the last try. */
 const spoils: ReadonlySet<Reason> = new Set<Reason>(["ChecksumMismatch", "TooLarge"])
+
+type Failures = DownloadError | StoreError
+
+/** Whether an earlier try may have left anything behind. */
+const hasPast = ({ crashes, part, publishing }: Download): boolean =>
+  part !== null || publishing !== null || crashes > 0
 
 interface Dependencies {
   readonly store: StoreShape
@@ -41,16 +46,18 @@ interface Dependencies {
 export const make = ({ disk, options, store, transport }: Dependencies) => {
   const publisher = Publisher.make(disk)
   const discarding = Discarding.make(disk, store)
+  const smallFile = SmallFile.make(disk, publisher)
 
-  const work = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
+  /** What has a part, or is neither small nor simple: step by step. */
+  const work = (
+    download: Download,
+    reporter: Reporter,
+    transfer: Effect.Effect<Transferred, Failures, Scope.Scope>,
+    transferred: Effect.Effect<void>
+  ) =>
     Effect.gen(function* () {
-      const published = yield* publisher.resume(download, reporter)
-      if (published !== undefined) return
-      // a publication that can't be recalled means that someone has changed the part: nothing in it counts
-      const held: Download =
-        download.publishing === null ? download : { ...download, checkpoint: 0, total: null, validator: null }
-      const result = yield* transport.transfer(held, reporter)
-      yield* transferred
+      const result = yield* transfer
+      yield* Effect.uninterruptible(transferred)
       if (result._tag === "Fetched") {
         let verified = download.options.checksum
         for (;;) {
@@ -65,19 +72,38 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
       const row = Option.getOrElse(yield* store.get(download.id), () => download)
       yield* publisher.discard(row)
       yield* publisher.skipped(download, result.filename, reporter)
-    }).pipe(Effect.scoped)
+    }).pipe(Effect.scoped, Effect.interruptible)
 
-  const conclude = (download: Download, exit: Exit.Exit<void, DownloadError | StoreError>) =>
+  /** In an uninterruptible region: what waits for long can be interrupted nevertheless. */
+  const fetch = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
+    Effect.flatMap(transport.begin(download, reporter), (begun): Effect.Effect<unknown, Failures> =>
+      begun._tag === "Whole"
+        ? Effect.zipRight(transferred, smallFile.publish(download, begun, reporter))
+        : annotated(
+            download,
+            Effect.ensuring(work(download, reporter, begun.rest, transferred), begun.abandon)
+          )
+    )
+
+  /** Where an earlier try has left something. */
+  const resume = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
     Effect.gen(function* () {
-      if (Exit.isSuccess(exit)) return undefined
-      const storeFailure = Option.filter(
-        Cause.failureOption(exit.cause),
-        (error) => error._tag === "StoreError"
-      )
+      yield* smallFile.clear(download)
+      const published = yield* Effect.interruptible(publisher.resume(download, reporter))
+      if (published !== undefined) return
+      // a publication that can't be recalled means that someone has changed the part: nothing in it counts
+      const held: Download =
+        download.publishing === null ? download : { ...download, checkpoint: 0, total: null, validator: null }
+      yield* fetch(held, reporter, transferred)
+    })
+
+  const conclude = (download: Download, cause: Cause.Cause<Failures>) =>
+    Effect.gen(function* () {
+      const storeFailure = Option.filter(Cause.failureOption(cause), (error) => error._tag === "StoreError")
       if (Option.isSome(storeFailure)) return yield* storeFailure.value
       const row = Option.getOrElse(yield* store.get(download.id), () => download)
-      if (Cause.isInterruptedOnly(exit.cause)) return yield* store.tell(download.id, Released())
-      const error = yield* failureOf(exit.cause)
+      if (Cause.isInterruptedOnly(cause)) return yield* store.tell(download.id, Released())
+      const error = yield* failureOf(cause)
       const now = yield* Clock.currentTimeMillis
       const verdict = yield* Effect.suspend(() =>
         RetryPolicy.decide(options.retryPolicy(row.options), row, error, now)
@@ -107,7 +133,8 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
 
   /**
    * Fails only with what the store says; `Fenced` means that the download is someone else's now. `halted` tells whether it
-   * was stopped before it began; `transferred` is run when the network is not needed any more.
+   * was stopped before it began; `transferred` is run when the network is not needed any more. For a fiber of its own that
+   * can't be interrupted: what waits for long can be, all the same.
    */
   const run = (
     download: Download,
@@ -115,50 +142,49 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
     halted: () => boolean,
     transferred: Effect.Effect<void>
   ): Effect.Effect<void, StoreError> => {
-    let noted: Effect.Effect<unknown, StoreError> = Effect.void
+    let noted: Effect.Effect<unknown, StoreError> | undefined
     const reporter: Reporter = {
       gauge,
       // what was noted before has to stand before more is built upon it
-      tell: (message) =>
-        Effect.zipRight(
-          Effect.suspend(() => noted),
-          store.tell(download.id, message)
-        ),
+      tell: (message) => {
+        const telling = store.tell(download.id, message)
+        return noted === undefined ? telling : Effect.zipRight(noted, telling)
+      },
       note: (message) =>
         Effect.map(store.note(download.id, message), (committed) => {
           noted = committed
-        })
+        }),
+      tellBoth: (first, second) =>
+        Effect.flatMap(store.note(download.id, first), (committed) =>
+          Effect.zipLeft(store.tell(download.id, second), committed)
+        )
     }
-    // the fiber is this claim's alone: it need not forget the annotation again
-    const annotate = FiberRef.update(
-      FiberRef.currentLogAnnotations,
-      HashMap.set<string, unknown>("download", download.id)
-    )
-    return Effect.uninterruptibleMask((restore) =>
-      restore(
-        Effect.suspend(() =>
-          halted() ? Effect.interrupt : Effect.zipRight(annotate, work(download, reporter, transferred))
-        )
-      ).pipe(
-        Effect.exit,
-        Effect.flatMap((exit) =>
-          Exit.isSuccess(exit)
-            ? Effect.void
-            : Effect.ignore(noted).pipe(
-                Effect.zipRight(conclude(download, exit)),
-                Effect.flatMap((row) =>
-                  row === undefined ? Effect.void : Effect.asVoid(discarding.one(row))
-                )
-              )
-        )
-      )
+    return Effect.suspend(() =>
+      halted() ? Effect.interrupt : (hasPast(download) ? resume : fetch)(download, reporter, transferred)
+    ).pipe(
+      Effect.matchCauseEffect({
+        onSuccess: () => Effect.void,
+        onFailure: (cause) =>
+          annotated(
+            download,
+            Effect.ignore(noted ?? Effect.void).pipe(
+              Effect.zipRight(conclude(download, cause)),
+              Effect.flatMap(discarding.one),
+              Effect.asVoid
+            )
+          )
+      })
     )
   }
 
   return { run }
 }
 
-const failureOf = (cause: Cause.Cause<DownloadError | StoreError>): Effect.Effect<DownloadError> => {
+/** Only what is likely to log is worth it. */
+const annotated = <A, E>({ id }: Download, effect: Effect.Effect<A, E>) =>
+  Effect.annotateLogs(effect, "download", id)
+
+const failureOf = (cause: Cause.Cause<Failures>): Effect.Effect<DownloadError> => {
   const failure = Cause.failureOption(cause)
   if (Option.isSome(failure) && failure.value instanceof DownloadError) return Effect.succeed(failure.value)
   const defect = Cause.squash(cause)

@@ -35,8 +35,8 @@ export interface Handle {
   readonly facts: Effect.Effect<FileFacts, FileError>
 }
 
-/** @see {@link PartFile} */
-export interface Shape {
+/** The operations one by one. */
+export interface Steps {
   /** Creates a new file for writing (and reading), O_EXCL | O_NOFOLLOW, mode 0666 less the umask. Reason `Exists` if the name is taken. */
   readonly create: (path: string) => Effect.Effect<Handle, FileError, Scope.Scope>
   /** Opens an existing regular file for writing (and reading), O_NOFOLLOW. None if there is no such file. */
@@ -53,6 +53,22 @@ export interface Shape {
   readonly syncDirectory: (path: string) => Effect.Effect<void, FileError>
   /** Makes sure that `path` is a directory in which files can be made; makes the last component if it is missing. */
   readonly ensureDirectory: (path: string) => Effect.Effect<void, FileError>
+}
+
+/**
+ * Operations that follow one another whatever happens, asked for at once: a small file is mostly made of the way from one
+ * to the next. What they are made of, and in which order, is `layers/DiskSteps`, which other disks use as it stands.
+ *
+ * @see {@link PartFile}
+ */
+export interface Shape extends Steps {
+  /**
+   * `create`, `writeAt` 0, `sync`, `facts`, and closed again: succeeds with the file as it is on stable storage. Where a
+   * later step fails, the file is removed.
+   */
+  readonly writeNew: (path: string, buffers: ReadonlyArray<Uint8Array>) => Effect.Effect<FileFacts, FileError>
+  /** `link`, `remove` the old name, `syncDirectory` of the new one: fails with the step that failed, those before it done. */
+  readonly moveNew: (from: string, to: string) => Effect.Effect<void, FileError>
 }
 
 /** The disk, as the transfer and publishing programs see it. Layers: node:fs (live), memory with unsynced pages (tests). */

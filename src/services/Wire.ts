@@ -6,7 +6,9 @@
  * so that the simulated Wire of the tests can stand in for the live one without any promise depending on it.
  *
  * Tricky interleavings: a response arrives paused, so no body byte can be lost between the head and `pipe`;
- * closing the scope of `request` aborts an unfinished exchange, and nothing is delivered to the sink after that.
+ * closing the scope of `request`, or `abort` of an exchange, ends what is unfinished, and nothing is delivered to the sink
+ * after that. What an interrupted `run` would have succeeded with may be lost with it: so whoever runs an exchange aborts
+ * it when that has failed, for whatever reason.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -58,8 +60,27 @@ export interface WireResponse {
   readonly discard: Effect.Effect<void>
 }
 
+/** What a response says before its body. */
+export type ResponseHead = Pick<WireResponse, "status" | "headers">
+
+/** One request and its answer, by hand: cheaper than a scope where thousands of small bodies are wanted. */
+export interface Exchange {
+  /**
+   * Sends the request, and ends when the body has: or with the response, its body still on the wire, if nobody wants
+   * it yet. May be run once. Fails as `request` and `pipe` do. Interruption aborts the exchange.
+   */
+  readonly run: Effect.Effect<WireResponse | void, DownloadError>
+  /** Ends it where it stands, and whatever waits for it with this error. Nothing happens if it has ended. */
+  readonly abort: (error?: DownloadError) => void
+}
+
 /** @see {@link Wire} */
 export interface Shape {
+  /**
+   * Makes an exchange; nothing is sent before it is run. `onHead` is shown the head of the final response, from within a
+   * network event, and may give a sink to take the body at once.
+   */
+  readonly exchange: (request: WireRequest, onHead: (head: ResponseHead) => ByteSink | undefined) => Exchange
   /**
    * Sends one request and succeeds with the final (not 1xx) response head.
    * Fails with transient or permanent `DownloadError`s (refused, reset, DNS, TLS ...); applies no timeout of its own.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { FileFacts } from "../../src/domain/FileFacts.js"
-import { conclude, usable } from "../../src/domain/Publication.js"
+import { conclude, unrecordedPart, usable } from "../../src/domain/Publication.js"
 import { download, part, record } from "./Fixtures.js"
 
 const ours: FileFacts = {
@@ -62,5 +62,14 @@ describe("Publication.usable", () => {
     ["a symlink", { ...facts, kind: "symlink" }, 0]
   ] satisfies ReadonlyArray<readonly [string, FileFacts, number]>)("of a part with %s", (_, found, bytes) => {
     expect(usable(row, part, found)).toBe(bytes)
+  })
+})
+
+describe("Publication.unrecordedPart", () => {
+  it("is looked for only where a crash may have left one: under a name that holds the id", () => {
+    const { id } = download()
+    expect(unrecordedPart(download({ crashes: 1 }))).toBe(`${id}.sluice-part`)
+    expect(unrecordedPart(download())).toBe(undefined)
+    expect(unrecordedPart(download({ crashes: 1, part }))).toBe(undefined)
   })
 })

@@ -13,6 +13,8 @@ import { Store } from "../../src/services/Store.js"
 import { bytes, reaches, reset, type Script, settle, world } from "./fakes.js"
 
 const ok = { "content-length": "10", etag: '"v1"' }
+/** Of a body whose end nobody knows before it comes: it goes into a part, however small it is. */
+const unannounced = { etag: '"v1"' }
 const part = "/d/f.bin.sluice-part"
 
 const of = (data: Uint8Array, algorithm: Algorithm = "sha-256"): Checksum => ({
@@ -109,7 +111,7 @@ describe("a checksum", () => {
   it.effect("wrong once: the bytes are given up before the retry, which starts from 0 and succeeds", () => {
     const { engine, files, served } = world((n) => ({
       status: 200,
-      headers: ok,
+      headers: unannounced,
       body: [bytes(10, n === 0 ? 8 : 7)]
     }))
     return Effect.gen(function* () {
@@ -125,6 +127,25 @@ describe("a checksum", () => {
       expect(served[1]!.headers.get("range")).toBe(undefined)
       expect([...files.keys()]).toEqual(["/d/f.bin"])
       expect(files.get("/d/f.bin")!.data).toEqual(bytes(10))
+    }).pipe(Effect.provide(engine))
+  })
+
+  it.effect("wrong once in a small file: nothing of it ever touches the disk", () => {
+    const { engine, files } = world((n) => ({
+      status: 200,
+      headers: ok,
+      body: [bytes(4), bytes(6, n === 0 ? 8 : 7)]
+    }))
+    return Effect.gen(function* () {
+      const download = yield* enqueue({ checksum: right })
+      expect(yield* reaches(download, "retrying")).toMatchObject({
+        checkpoint: 0,
+        part: null,
+        failure: { reason: "ChecksumMismatch" }
+      })
+      expect([...files]).toEqual([])
+      expect(yield* settle(download)).toMatchObject({ status: "completed", attempt: 2, strikes: [] })
+      expect([...files.keys()]).toEqual(["/d/f.bin"])
     }).pipe(Effect.provide(engine))
   })
 
@@ -150,7 +171,11 @@ describe("a checksum", () => {
 
   it.effect("a name that is taken meanwhile changes nothing: verified once, published beside it", () => {
     let reads = 0
-    const { beforeReads, engine, files } = world(() => ({ status: 200, headers: ok, body: [bytes(10)] }))
+    const { beforeReads, engine, files } = world(() => ({
+      status: 200,
+      headers: unannounced,
+      body: [bytes(10)]
+    }))
     beforeReads(
       Effect.sync(() => {
         reads++

@@ -193,7 +193,12 @@ describe("a handle", () => {
               return onRead
             })
           const counted = { ...handle, readAt }
-          yield* verify(counted, size, { algorithm: "sha-256", hex }, { gauge, tell: unused, note: unused })
+          yield* verify(
+            counted,
+            size,
+            { algorithm: "sha-256", hex },
+            { gauge, tell: unused, note: unused, tellBoth: unused }
+          )
         }).pipe(Effect.scoped)
       fs.writeFileSync(at("a"), Buffer.alloc(size, "sluice"))
       yield* Effect.orDie(verifying(Effect.void))

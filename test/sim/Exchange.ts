@@ -104,15 +104,25 @@ export class Exchange {
   pipe(plan: Plan, sink: ByteSink, random: Seeded): Ending {
     return Effect.async<void, DownloadError>((resume) => {
       if (this.over) return resume(Effect.fail(makeError("Network", "the exchange was given up")))
-      if (this.settle !== undefined) this.watch.violation("Wire", "a body was piped twice")
-      this.settle = resume
-      this.piping = true
-      if (plan.resource !== undefined && plan.version !== undefined && plan.status < 300) {
-        this.body = { resource: plan.resource, version: plan.version, start: plan.start }
-      }
-      this.deliver(plan, sink, random)
+      this.receive(plan, sink, random, resume)
       return Effect.sync(() => this.abort())
     })
+  }
+
+  /** Delivers the body, and says how it ended. */
+  receive(plan: Plan, sink: ByteSink, random: Seeded, settle: (ending: Ending) => void): void {
+    if (this.settle !== undefined) this.watch.violation("Wire", "a body was piped twice")
+    this.settle = settle
+    this.piping = true
+    if (plan.resource !== undefined && plan.version !== undefined && plan.status < 300) {
+      this.body = { resource: plan.resource, version: plan.version, start: plan.start }
+    }
+    this.deliver(plan, sink, random)
+  }
+
+  /** Ends it from this side, with an error for whoever waits for the body. */
+  fail(error: DownloadError): void {
+    this.finish(Effect.fail(error))
   }
 
   private finish(ending: Ending): void {

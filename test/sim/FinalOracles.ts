@@ -4,7 +4,7 @@
  */
 import { terminal, type Download } from "../../src/domain/Download.js"
 import type { Reason } from "../../src/domain/DownloadError.js"
-import { partSuffix } from "../../src/domain/FileName.js"
+import { ownPartName, partSuffix } from "../../src/domain/FileName.js"
 import { demandsOf } from "./Demands.js"
 import { checkDelivered, checkOutbox, peekOutbox } from "./OutboxOracles.js"
 import { checkRows, resourceOf } from "./Oracles.js"
@@ -88,6 +88,8 @@ const checkDirectories = (world: World, rows: ReadonlyArray<Download>): void => 
   }
   for (const path of disk.entries.all.keys()) {
     const inode = disk.at(path)!
+    const maker = rows.find(({ directory, id }) => path === `${directory}/${ownPartName(id)}`)
+    if (maker !== undefined) violation("Engine", `${path} is left behind, and ${maker.id} is ${maker.status}`)
     if (inode.maker === "user" || path.endsWith(partSuffix)) continue
     // failed or cancelled at the very last step, after its file had got its name
     const claimed = rows.some(

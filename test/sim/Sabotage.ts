@@ -11,7 +11,8 @@ import type { StoreError } from "../../src/domain/StoreError.js"
 import * as Engine from "../../src/layers/Engine.js"
 import type { Delivery } from "../../src/services/Consumers.js"
 import { Downloads, type Shape as Front } from "../../src/services/Downloads.js"
-import { PartFile, type Handle, type Shape as Disk } from "../../src/services/PartFile.js"
+import { inSteps } from "../../src/layers/DiskSteps.js"
+import { PartFile, type Handle, type Steps as Disk } from "../../src/services/PartFile.js"
 import { Wire, type WireRequest } from "../../src/services/Wire.js"
 import type { RunOptions } from "./Run.js"
 import type { Ending, Order, Scenario } from "./Scenario.js"
@@ -29,7 +30,7 @@ const onDisk = (change: (disk: Disk) => Partial<Disk>): typeof Engine.layer =>
     Engine.layer,
     Layer.effect(
       PartFile,
-      Effect.map(PartFile, (disk) => ({ ...disk, ...change(disk) }))
+      Effect.map(PartFile, (disk) => inSteps({ ...disk, ...change(disk) }))
     )
   )
 
@@ -46,7 +47,10 @@ const onRequests = (change: (request: WireRequest) => WireRequest): typeof Engin
     Engine.layer,
     Layer.effect(
       Wire,
-      Effect.map(Wire, (wire) => ({ request: (request) => wire.request(change(request)) }))
+      Effect.map(Wire, (wire) => ({
+        request: (request) => wire.request(change(request)),
+        exchange: (request, onHead) => wire.exchange(change(request), onHead)
+      }))
     )
   )
 
@@ -271,6 +275,16 @@ export const sabotages: ReadonlyArray<Sabotage> = [
     options: {
       vary: quiet,
       engine: Layer.merge(Engine.layer, Layer.effectDiscard(Effect.forkDaemon(Effect.never)))
+    }
+  },
+  {
+    what: "small files that leave their parts",
+    noticed: ["Engine"],
+    options: {
+      vary: quiet,
+      engine: onDisk((disk) => ({
+        remove: (path) => (/\/[0-9a-z]{11}\.sluice-part$/.test(path) ? Effect.void : disk.remove(path))
+      }))
     }
   },
   {

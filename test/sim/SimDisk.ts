@@ -13,7 +13,8 @@ import * as Option from "effect/Option"
 import type { FileError } from "../../src/domain/FileError.js"
 import type { FileFacts, FileIdentity } from "../../src/domain/FileFacts.js"
 import { partSuffix } from "../../src/domain/FileName.js"
-import { PartFile, type Shape } from "../../src/services/PartFile.js"
+import { inSteps } from "../../src/layers/DiskSteps.js"
+import { PartFile, type Steps } from "../../src/services/PartFile.js"
 import { DirectoryLog } from "./DirectoryLog.js"
 import { Inode } from "./Inode.js"
 import type { Simulator } from "./Simulator.js"
@@ -107,10 +108,10 @@ export class SimDisk {
 
   /** For one process: after its crash, its operations fail and change nothing. */
   get layer(): Layer.Layer<PartFile> {
-    return Layer.sync(PartFile, () => this.service(this.sim.generation))
+    return Layer.sync(PartFile, () => inSteps(this.service(this.sim.generation)))
   }
 
-  private service(generation: number): Shape {
+  private service(generation: number): Steps {
     const run = <A>(label: string, path: string, apply: () => Result<A>) =>
       this.calls.brief(generation, label, path, apply)
     return {

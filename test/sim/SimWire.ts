@@ -6,9 +6,16 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { make as makeError } from "../../src/domain/DownloadError.js"
+import { type DownloadError, make as makeError } from "../../src/domain/DownloadError.js"
 import { fromPairs } from "../../src/domain/Headers.js"
-import { Wire, type WireRequest, type WireResponse } from "../../src/services/Wire.js"
+import { requestBy } from "../../src/layers/ScopedRequest.js"
+import {
+  type Exchange as WireExchange,
+  type Shape,
+  Wire,
+  type WireRequest,
+  type WireResponse
+} from "../../src/services/Wire.js"
 import { Exchange, type Plan } from "./Exchange.js"
 import { httpDate, type Answer, type Resource } from "./Origin.js"
 import type { Seeded } from "./Seeded.js"
@@ -53,6 +60,8 @@ export interface WireOptions {
   readonly fickleness: () => number
 }
 
+type OnHead = Parameters<Shape["exchange"]>[1]
+
 export class SimWire {
   /** Every exchange that got as far as a server, oldest first. */
   readonly exchanges: Array<Exchange> = []
@@ -71,14 +80,36 @@ export class SimWire {
   get layer(): Layer.Layer<Wire> {
     return Layer.sync(Wire, () => {
       const { generation } = this.sim
-      return {
-        request: (request) =>
-          Effect.acquireRelease(
-            Effect.sync(() => this.begin(request, generation)),
-            (exchange) => Effect.sync(() => this.end(exchange))
-          ).pipe(Effect.flatMap((exchange) => this.head(exchange, request)))
-      }
+      const exchange: Shape["exchange"] = (request, onHead) => this.exchange(request, onHead, generation)
+      return { exchange, request: (request) => requestBy(exchange(request, () => undefined)) }
     })
+  }
+
+  private exchange(request: WireRequest, onHead: OnHead, generation: number): WireExchange {
+    let begun: Exchange | undefined
+    let ending: Effect.Effect<void, DownloadError> | undefined
+    let settle: ((outcome: Effect.Effect<WireResponse | void, DownloadError>) => void) | undefined
+    const end = (outcome: Effect.Effect<void, DownloadError>): void => {
+      if (ending !== undefined) return
+      ending = outcome
+      if (begun !== undefined) this.end(begun)
+      settle?.(outcome)
+    }
+    const abort = (error = makeError("Network", "the exchange was given up")): void => {
+      // what pipes a body is answered by the exchange itself
+      if (ending === undefined) begun?.fail(error)
+      end(Effect.fail(error))
+    }
+    return {
+      run: Effect.async((resume) => {
+        if (ending !== undefined) return resume(ending)
+        settle = resume
+        begun = this.begin(request, generation)
+        this.head(begun, request, onHead, resume, end)
+        return Effect.sync(() => abort())
+      }),
+      abort
+    }
   }
 
   /** Exchanges of the process that are not over. */
@@ -125,34 +156,45 @@ export class SimWire {
     this.open.delete(exchange)
   }
 
-  private head(exchange: Exchange, request: WireRequest) {
-    return Effect.async<WireResponse, ReturnType<typeof makeError>>((resume) => {
-      const { asked } = exchange
-      const fault = this.random.weighted(this.options.weather(asked.range !== undefined, asked.download))
-      exchange.fault = fault
-      this.sim.note(
-        `wire d${asked.download} GET ${asked.host}${asked.path} ${asked.range ?? "all"} [${fault}]`
-      )
-      const fail = (delay: number, reason: "ConnectionRefused" | "ConnectionReset", text: string) =>
-        exchange.later(delay, () => resume(Effect.fail(makeError(reason, text))))
-      const connect = this.random.log(0.1, 80)
-      request.activity.phase = "connecting"
-      if (fault === "refused") fail(connect, "ConnectionRefused", `${asked.host} refused the connection`)
-      else if (fault !== "connectStall") {
-        exchange.later(connect, () => {
-          request.activity.phase = "awaiting-head"
-          const think = this.random.log(0.1, 300)
-          if (fault === "reset") fail(think, "ConnectionReset", `${asked.host} reset the connection`)
-          else if (fault !== "headStall") {
-            exchange.later(think, () => resume(Effect.succeed(this.respond(exchange, request, fault))))
-          }
-        })
-      }
-      return Effect.sync(() => exchange.abort())
-    })
+  private head(
+    exchange: Exchange,
+    request: WireRequest,
+    onHead: OnHead,
+    answer: (response: Effect.Effect<WireResponse>) => void,
+    end: (ending: Effect.Effect<void, DownloadError>) => void
+  ): void {
+    const { asked } = exchange
+    const fault = this.random.weighted(this.options.weather(asked.range !== undefined, asked.download))
+    exchange.fault = fault
+    this.sim.note(`wire d${asked.download} GET ${asked.host}${asked.path} ${asked.range ?? "all"} [${fault}]`)
+    const fail = (delay: number, reason: "ConnectionRefused" | "ConnectionReset", text: string) =>
+      exchange.later(delay, () => end(Effect.fail(makeError(reason, text))))
+    const connect = this.random.log(0.1, 80)
+    request.activity.phase = "connecting"
+    if (fault === "refused") fail(connect, "ConnectionRefused", `${asked.host} refused the connection`)
+    else if (fault !== "connectStall") {
+      exchange.later(connect, () => {
+        request.activity.phase = "awaiting-head"
+        const think = this.random.log(0.1, 300)
+        if (fault === "reset") fail(think, "ConnectionReset", `${asked.host} reset the connection`)
+        else if (fault !== "headStall") {
+          exchange.later(think, () => {
+            const { plan, response } = this.respond(exchange, request, fault)
+            const sink = onHead(response)
+            if (sink === undefined) return answer(Effect.succeed(response))
+            this.checkAlone(exchange)
+            exchange.receive(plan, sink, this.random, end)
+          })
+        }
+      })
+    }
   }
 
-  private respond(exchange: Exchange, request: WireRequest, fault: Fault): WireResponse {
+  private respond(
+    exchange: Exchange,
+    request: WireRequest,
+    fault: Fault
+  ): { readonly plan: Plan; readonly response: WireResponse } {
     request.activity.phase = "body"
     const plan = this.plan(exchange, fault)
     exchange.dishonest = fault === "longBody" || fault === "corrupt"
@@ -160,7 +202,7 @@ export class SimWire {
     this.sim.note(
       `wire d${exchange.asked.download} ${plan.status}${plan.version === undefined ? "" : ` v${plan.version.number}`} ${range ?? ""}`
     )
-    return {
+    const response: WireResponse = {
       status: plan.status,
       headers: fromPairs(plan.headers),
       pipe: (sink) =>
@@ -170,6 +212,7 @@ export class SimWire {
         }),
       discard: Effect.sync(() => exchange.abort())
     }
+    return { plan, response }
   }
 
   /** Q2: one connection a download, as long as downloads are not split. */

@@ -236,4 +236,24 @@ describe.concurrent("after kill -9 the same command", () => {
       expect(origin.requests).toHaveLength(2)
     })
   )
+
+  live("leaves no part of many small files behind, however often it strikes", (world) =>
+    Effect.gen(function* () {
+      const { database, dir, origin } = world
+      const small = Array.from({ length: 400 }, (_, i) => `/s${String(i).padStart(3, "0")}`)
+      for (const path of small) origin.set(path, { size: 4096 })
+      const get = ["get", "--dir", dir, "--concurrency", "16", ...small.map(origin.url)]
+      const goOn = ["run", "--concurrency", "16"]
+      for (const kill of [1, 2, 3, 4]) {
+        const before = origin.requests.length
+        const running = yield* world.start(...(kill === 1 ? get : goOn))
+        yield* running.during(origin.until(() => origin.requests.length >= before + 20 * kill))
+        yield* running.kill
+      }
+      expect(rows(database).some(({ status }) => status !== "completed")).toBe(true)
+      expect(yield* world.run(...goOn)).toMatchObject({ code: 0 })
+      expect(names(dir)).toEqual(small.map((path) => path.slice(1)))
+      for (const path of small) expectExact(world, join(dir, path.slice(1)), path, 4096)
+    })
+  )
 })
