@@ -12,7 +12,7 @@
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { EngineId } from "../domain/Download.js"
+import type { Download, EngineId } from "../domain/Download.js"
 import { fromKey, toKey } from "../domain/DownloadId.js"
 import { Claimed, Due } from "../domain/Message.js"
 import type { Claims } from "../services/Store.js"
@@ -50,11 +50,17 @@ const peekStatement = `SELECT
   EXISTS (SELECT 1 FROM sluice_downloads WHERE ${isDue}) AS due,
   EXISTS (SELECT 1 FROM sluice_hosts WHERE cooling_until > ?) AS cooling`
 
+const nextHost = `SELECT host_id FROM sluice_downloads WHERE ${pending} AND priority = ? AND host_id`
+
+/** The first and the last host of a level: mostly they are the same. */
+const edgesStatement = `SELECT (${nextHost} > -1 ORDER BY host_id LIMIT 1) AS low,
+  (${nextHost} > -1 ORDER BY host_id DESC LIMIT 1) AS high`
+
 /** Hosts in turn after one, and the oldest rows of each; the last row tells how far it has looked. */
 const ringStatement = `WITH RECURSIVE ring (host, step) AS (
-    SELECT (SELECT min(host_id) FROM sluice_downloads WHERE ${pending} AND priority = ? AND host_id > ?), 1
+    SELECT (${nextHost} > ? ORDER BY host_id LIMIT 1), 1
     UNION ALL
-    SELECT (SELECT min(host_id) FROM sluice_downloads WHERE ${pending} AND priority = ? AND host_id > ring.host), step + 1
+    SELECT (${nextHost} > ring.host ORDER BY host_id LIMIT 1), step + 1
     FROM ring WHERE ring.host IS NOT NULL AND step <= ?),
   served (host) AS (SELECT host FROM ring WHERE host IS NOT NULL AND step <= ?
     AND host NOT IN (SELECT id FROM sluice_hosts WHERE cooling_until > ?) ORDER BY step LIMIT ?)
@@ -203,6 +209,36 @@ export const make = ({ engine, sql }: Dependencies) => {
     return { ids, cost, cut }
   })
 
+  /** The next rows of a level where all are one host's, without looking at hosts at all; else undefined. */
+  const loneHost = (batch: StoreBatch, scope: Scope, priority: number, limit: number) =>
+    Effect.gen(function* () {
+      const [edges] = yield* sql.unsafe<{ low: number; high: number }>(edgesStatement, [
+        scope,
+        priority,
+        scope,
+        priority
+      ])
+      if (edges!.low !== edges!.high) return undefined
+      served.delete(priority)
+      return yield* batch.select(`WHERE ${pending} AND priority = ? AND host_id = ? ORDER BY id LIMIT ?`, [
+        scope,
+        priority,
+        edges!.low,
+        limit
+      ])
+    })
+
+  const inOrder = (batch: StoreBatch, ids: ReadonlyArray<number>) =>
+    Effect.map(
+      ids.length === 0
+        ? Effect.succeed([])
+        : batch.select(`WHERE id IN (SELECT value FROM json_each(?))`, [JSON.stringify(ids)]),
+      (rows) => {
+        const byId = new Map(rows.map((row) => [toKey(row.id), row]))
+        return ids.map((id) => byId.get(id) ?? missing(id))
+      }
+    )
+
   const claim = (limit: number, adopt: boolean) =>
     Effect.fnUntraced(function* (batch: StoreBatch) {
       const now = Math.floor(yield* Clock.currentTimeMillis)
@@ -213,33 +249,33 @@ export const make = ({ engine, sql }: Dependencies) => {
         for (const scope of scopes) yield* promote(batch, scope, now)
         looks = yield* Effect.forEach(scopes, (scope) => peek(scope, goOnBelow, now))
       }
-      const ids: Array<number> = []
+      const chosen: Array<Download> = []
       let budget = budgetSize
       let below = goOnBelow
       goOnBelow = Infinity
-      while (ids.length < limit) {
+      while (chosen.length < limit) {
         const tops = looks.flatMap(({ top }) => (top === null ? [] : [top]))
         if (tops.length === 0) break
         const priority = Math.max(...tops)
         const here = scopes.filter((_, i) => looks[i]!.top === priority)
-        const found = yield* level(here, priority, limit - ids.length, budget, now)
-        ids.push(...found.ids)
-        budget -= found.cost
+        const cooling = looks.some((look) => look.cooling === 1)
+        const wanted = limit - chosen.length
+        const alone =
+          here.length > 1 || cooling ? undefined : yield* loneHost(batch, here[0]!, priority, wanted)
+        if (alone === undefined) {
+          const found = yield* level(here, priority, wanted, budget, now)
+          chosen.push(...(yield* inOrder(batch, found.ids)))
+          budget -= found.cost
+          if (budget <= 0 && chosen.length < limit) {
+            goOnBelow = found.cut ? priority + 1 : priority
+            break
+          }
+        } else chosen.push(...alone)
         below = priority
-        if (ids.length >= limit) break
-        if (budget <= 0) {
-          goOnBelow = found.cut ? priority + 1 : priority
-          break
-        }
-        looks = yield* Effect.forEach(scopes, (scope) => peek(scope, below, now))
+        if (chosen.length < limit) looks = yield* Effect.forEach(scopes, (scope) => peek(scope, below, now))
       }
-      const rows =
-        ids.length === 0
-          ? []
-          : yield* batch.select(`WHERE id IN (SELECT value FROM json_each(?))`, [JSON.stringify(ids)])
-      const byId = new Map(rows.map((row) => [toKey(row.id), row]))
-      const claimed = yield* Effect.forEach(ids, (id) =>
-        batch.apply(byId.get(id) ?? missing(id), Claimed({ owner: engine }))
+      const claimed = yield* Effect.forEach(chosen, (download) =>
+        batch.apply(download, Claimed({ owner: engine }))
       )
       return {
         rows: claimed,
