@@ -135,12 +135,9 @@ const queue = Effect.gen(function* () {
     download_id INTEGER NOT NULL,
     PRIMARY KEY (tag, download_id)
   ) WITHOUT ROWID`
-  // live_key: the request's while the row is unfinished; a column of its own, so that the index over it is left alone by all
-  // that happens in between
   yield* sql`CREATE TABLE sluice_rows (
     id INTEGER PRIMARY KEY,
     request_key BLOB NOT NULL,
-    live_key BLOB,
     url TEXT NOT NULL,
     host_id INTEGER NOT NULL,
     directory TEXT NOT NULL,
@@ -180,14 +177,14 @@ const queue = Effect.gen(function* () {
   const kept = `id, url, directory, output, headers, options, priority, meta, status, desired, owner, epoch,
     filename, part, checkpoint, total, validator, publishing, outcome, attempt, attempt_started_at, attempt_from, strikes,
     crashes, next_attempt_at, waiting_since, failure, pid, created_at, updated_at, finished_at`
-  yield* sql.unsafe(`INSERT INTO sluice_rows (request_key, live_key, host_id, ${kept})
+  yield* sql.unsafe(`INSERT INTO sluice_rows (request_key, host_id, ${kept})
     SELECT unhex(substr(request_key, 1, 20)),
-      CASE WHEN status NOT IN ('completed', 'failed', 'cancelled') THEN unhex(substr(request_key, 1, 20)) END,
       (SELECT h.id FROM sluice_hosts AS h WHERE h.origin = sluice_downloads.origin), ${kept} FROM sluice_downloads`)
   yield* sql`DROP TABLE sluice_downloads`
   yield* sql`ALTER TABLE sluice_rows RENAME TO sluice_downloads`
-  // one unfinished download per request (PROMISES Q4)
-  yield* sql`CREATE UNIQUE INDEX sluice_downloads_live_request ON sluice_downloads (live_key) WHERE live_key IS NOT NULL`
+  // one unfinished download per request (PROMISES Q4); by a column that only the end changes, so that nothing in between
+  // touches the index
+  yield* sql`CREATE UNIQUE INDEX sluice_downloads_live_request ON sluice_downloads (request_key) WHERE finished_at IS NULL`
   // what a failed download has left behind, for the same request to go on with
   yield* sql`CREATE INDEX sluice_downloads_left_behind ON sluice_downloads (request_key)
     WHERE status = 'failed' AND part IS NOT NULL`

@@ -69,15 +69,27 @@ export const update = <Row>(
   own: own.map(([, of]) => of)
 })
 
+interface Group<Row> {
+  readonly shared: ReadonlyArray<unknown>
+  readonly rows: Array<Row>
+}
+
 /** The calls that write these rows: those that share everything are written together. */
 export const calls = <Row>(bulk: Bulk<Row>, rows: ReadonlyArray<Row>): ReadonlyArray<Call<Row>> => {
-  const groups = new Map<string, { readonly shared: ReadonlyArray<unknown>; readonly rows: Array<Row> }>()
+  const groups = new Map<string, Group<Row>>()
+  let last: Group<Row> | undefined
   for (const row of rows) {
     const shared = bulk.shared.map((of) => of(row))
+    // mostly all are alike
+    if (last !== undefined && shared.every((value, i) => value === last!.shared[i])) {
+      last.rows.push(row)
+      continue
+    }
     const key = rows.length === 1 ? "" : JSON.stringify(shared)
     const group = groups.get(key)
-    if (group === undefined) groups.set(key, { shared, rows: [row] })
-    else group.rows.push(row)
+    last = group ?? { shared, rows: [] }
+    last.rows.push(row)
+    if (group === undefined) groups.set(key, last)
   }
   return Array.from(groups.values(), ({ rows, shared }) => ({
     rows,

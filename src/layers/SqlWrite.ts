@@ -51,15 +51,23 @@ const changing = {
 type Field = keyof typeof changing
 const allFields = Object.keys(changing) as ReadonlyArray<Field>
 
+/** Thousands of rows have the same options, as one value. */
+const encodedOptions = new WeakMap<DownloadOptions, string>()
+
 /** Options as they are stored: only what differs from the defaults that `DownloadOptions` decodes to. */
-const encodeOptions = (options: DownloadOptions): string =>
-  JSON.stringify(
+const encodeOptions = (options: DownloadOptions): string => {
+  const known = encodedOptions.get(options)
+  if (known !== undefined) return known
+  const text = JSON.stringify(
     Object.fromEntries(
       Object.entries(options).filter(
         ([name, value]) => value !== defaultOptions[name as keyof DownloadOptions]
       )
     )
   )
+  encodedOptions.set(options, text)
+  return text
+}
 
 /** A row to be written, if the stored epoch is still `epoch`. */
 interface Changed {
@@ -92,12 +100,9 @@ const update = (own: ReadonlyArray<Field>, shared: ReadonlyArray<Field>): Update
           `${changing[field][0]} = ?`,
           ({ next }) => encoderOf(field)(next)
         ]),
-        // what has ended can be asked for again, and nothing more is wanted of it
+        // of what has ended, nothing more is wanted
         ...(fields.has("finishedAt")
-          ? ([
-              ["live_key = iif(? IS NULL, live_key, NULL)", finishedAt],
-              ["intent = iif(? IS NULL, intent, NULL)", finishedAt]
-            ] as const)
+          ? [["intent = iif(? IS NULL, intent, NULL)", finishedAt] as SqlBulk.Value<Changed>]
           : [])
       ],
       ["epoch", ({ epoch }) => epoch]
@@ -230,10 +235,7 @@ const isSpecial: ReadonlyArray<SqlBulk.Value<Fresh>> = [
   ).map(columnOf)
 ]
 
-const keys = [
-  ["request_key", "unhex(j.request_key)"],
-  ["live_key", "unhex(j.request_key)"]
-] as const
+const keys = [["request_key", "unhex(j.request_key)"]] as const
 
 const plain = SqlBulk.insert("INSERT INTO sluice_downloads", isNew, isCommon, keys)
 const special = SqlBulk.insert("INSERT INTO sluice_downloads", [...isNew, ...isSpecial], isCommon, keys)

@@ -69,7 +69,7 @@ const setsOf = (command: Command): readonly [text: string, times: number] => {
   const ends = terminal.has(target)
   return [
     `status = '${target}', ${wishes[command]}, next_attempt_at = NULL, intent = NULL, updated_at = ?${
-      ends ? ", finished_at = ?, owner = NULL, headers = NULL, live_key = NULL" : ""
+      ends ? ", finished_at = ?, owner = NULL, headers = NULL" : ""
     }`,
     ends ? 2 : 1
   ]
@@ -189,7 +189,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       yield* batch.flush
       const [here, parameters] = inKeys(ids.map(toKey))
       const moved = yield* sql.unsafe<{ id: number }>(
-        `UPDATE sluice_downloads SET priority = ? WHERE ${here} AND live_key IS NOT NULL RETURNING id`,
+        `UPDATE sluice_downloads SET priority = ? WHERE ${here} AND finished_at IS NULL RETURNING id`,
         [priority, ...parameters]
       )
       for (const { id } of moved) batch.touch(fromKey(id))

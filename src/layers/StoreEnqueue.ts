@@ -31,10 +31,10 @@ interface Dependencies {
 }
 
 export const make = ({ engine, sql }: Dependencies) => {
-  const knownBy = (column: "live_key" | "request_key", condition: string, keys: string) =>
+  const knownBy = (condition: string, keys: string) =>
     sql.unsafe<{ request: string; id: number }>(
-      `SELECT lower(hex(${column})) AS request, id FROM sluice_downloads
-       WHERE ${column} IN (SELECT unhex(value) FROM json_each(?)) AND ${condition} ORDER BY id`,
+      `SELECT lower(hex(request_key)) AS request, id FROM sluice_downloads
+       WHERE request_key IN (SELECT unhex(value) FROM json_each(?)) AND ${condition} ORDER BY id`,
       [keys]
     )
 
@@ -59,9 +59,9 @@ export const make = ({ engine, sql }: Dependencies) => {
       yield* batch.flush
       const hashes = requests.map(hashOf)
       const parameter = JSON.stringify(hashes)
-      const live = yield* knownBy("live_key", "live_key IS NOT NULL", parameter)
+      const live = yield* knownBy("finished_at IS NULL", parameter)
       // the newest last, so that it is the one found by its key
-      const leftBehind = yield* knownBy("request_key", "status = 'failed' AND part IS NOT NULL", parameter)
+      const leftBehind = yield* knownBy("status = 'failed' AND part IS NOT NULL", parameter)
       const heirlooms = new Map<string, Download>()
       for (const { id, request } of leftBehind) heirlooms.set(request, yield* batch.load(fromKey(id)))
       const origins = requests.map(({ url }) => originOf(url))
