@@ -135,6 +135,7 @@ const queue = Effect.gen(function* () {
     download_id INTEGER NOT NULL,
     PRIMARY KEY (tag, download_id)
   ) WITHOUT ROWID`
+  yield* sql`CREATE INDEX sluice_tags_download ON sluice_tags (download_id)`
   yield* sql`CREATE TABLE sluice_rows (
     id INTEGER PRIMARY KEY,
     request_key BLOB NOT NULL,

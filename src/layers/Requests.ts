@@ -30,7 +30,7 @@ import type { Enqueued as Recorded, Shape as Store } from "../services/Store.js"
 import type { Shape as Supervisor } from "../services/Supervisor.js"
 
 /** Requests recorded by one transaction, so that none takes long. */
-const bulk = 1000
+const bulk = 500
 
 interface Dependencies {
   readonly store: Store

@@ -60,7 +60,7 @@ export type Work<A> = (batch: StoreBatch) => Effect.Effect<A, Failures>
 
 /** Jobs taken into one transaction at most, and rows that they may change, so that none takes long. */
 const batchSize = 512
-const batchWeight = 2000
+const batchWeight = 1000
 
 /** Jobs by transaction, in order. */
 const portionsOf = (jobs: Iterable<Job>): ReadonlyArray<ReadonlyArray<Job>> => {

@@ -29,7 +29,7 @@ const loadSize = 500
 export const moveSize = 5000
 
 /** Rows that were at work, in one transaction: each of them is logged too. */
-const abandonSize = 2000
+const abandonSize = 1000
 
 const atWork = "status IN ('processing', 'paused') AND status = 'processing'"
 
