@@ -16,7 +16,8 @@ const peak = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status"
 
 const timed = (effect) =>
   Effect.suspend(() => {
-    delay.enable()
+    // it wakes the process a thousand times a second: no measure for idling
+    if (command !== "idle") delay.enable()
     const cpu = process.cpuUsage()
     const began = performance.now()
     return Effect.map(effect, (result) => {
