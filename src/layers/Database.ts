@@ -50,6 +50,8 @@ export interface Shape {
    * for all clients, so our statements would go there).
    */
   readonly apart: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** A number that changes when another process has committed something. */
+  readonly version: Effect.Effect<number, StoreError>
   /** Turns what SQLite says into what a person can use. */
   readonly mapError: (error: SqlError) => StoreError
 }
@@ -172,7 +174,11 @@ const make = (
       whileLocked
     )
     if (!current) yield* transact(migrate(path))
-    return { path, transact, whileLocked, mapError, isInside, apart }
+    // on the connection itself, past everything that statements go through: it is asked five times a second, and takes no lock
+    const version = own
+      .executeValues("PRAGMA data_version", [])
+      .pipe(Effect.mapBoth({ onFailure: mapError, onSuccess: ([row]) => Number(row![0]) }))
+    return { path, transact, whileLocked, mapError, isInside, apart, version }
   })
 
 /** Without the transaction that the fiber is in. */

@@ -260,14 +260,10 @@ export const make = ({ database, decode, engine, group, isAlive, sql }: Dependen
     )
   )
 
-  const externalVersion: Effect.Effect<number, StoreError> = read(
-    Effect.map(sql<{ data_version: number }>`PRAGMA data_version`, (rows) => rows[0]!.data_version)
-  )
-
   return {
     anyLeft: ({ adopt }: Adopting) => anyLeft(adopt),
     attempts,
-    externalVersion,
+    externalVersion: database.version,
     find,
     get,
     getAll,
