@@ -48,7 +48,7 @@ export type Weather = Readonly<Partial<Record<Fault, number>>>
 export interface WireOptions {
   readonly resources: ReadonlyArray<Resource>
   /** The weather as it is now for a download (its key), for a request that resumes or one that starts. */
-  readonly weather: (resuming: boolean, download: string) => Weather
+  readonly weather: (resuming: boolean, download: string, host: string) => Weather
   /** How likely a resource is replaced just before somebody resumes it. */
   readonly fickleness: () => number
 }
@@ -57,7 +57,7 @@ export class SimWire {
   /** Every exchange that got as far as a server, oldest first. */
   readonly exchanges: Array<Exchange> = []
   private readonly random: Seeded
-  private open = new Set<Exchange>()
+  private readonly open = new Set<Exchange>()
 
   constructor(
     private readonly sim: Simulator,
@@ -70,27 +70,28 @@ export class SimWire {
   /** For one process: after its crash, nothing goes out and nothing comes in. */
   get layer(): Layer.Layer<Wire> {
     return Layer.sync(Wire, () => {
-      const { generation } = this.sim
+      const { process } = this.sim
       return {
         request: (request) =>
           Effect.acquireRelease(
-            Effect.sync(() => this.begin(request, generation)),
+            Effect.sync(() => this.begin(request, process)),
             (exchange) => Effect.sync(() => this.end(exchange))
           ).pipe(Effect.flatMap((exchange) => this.head(exchange, request)))
       }
     })
   }
 
-  /** Exchanges of the process that are not over. */
+  /** Exchanges of living processes that are not over. */
   get openExchanges(): ReadonlyArray<Exchange> {
     return [...this.open].filter((exchange) => !exchange.over)
   }
 
-  crash(): void {
-    this.open = new Set()
+  /** A process is gone, and its connections with it. */
+  crash(process: number): void {
+    for (const exchange of this.open) if (exchange.asked.process === process) this.open.delete(exchange)
   }
 
-  private begin(request: WireRequest, generation: number): Exchange {
+  private begin(request: WireRequest, process: number): Exchange {
     const url = new URL(request.url)
     const fields = new Map(request.headers.map(([name, value]) => [name.toLowerCase(), value]))
     const range = /^bytes=(\d+)-$/.exec(fields.get("range") ?? "")
@@ -104,7 +105,7 @@ export class SimWire {
       this.watch.violation("H2", `d${download}: credentials were sent to ${url.host}`)
     }
     const exchange = new Exchange(this.sim, this.watch, {
-      generation,
+      process,
       download,
       host: url.host,
       path: url.pathname,
@@ -113,8 +114,9 @@ export class SimWire {
       hop: Number(url.searchParams.get("hop") ?? 0),
       activity: request.activity
     })
-    if (generation === this.sim.generation) {
+    if (this.sim.lives(process)) {
       this.exchanges.push(exchange)
+      this.watch.asked?.(exchange)
       this.open.add(exchange)
     }
     return exchange
@@ -128,7 +130,9 @@ export class SimWire {
   private head(exchange: Exchange, request: WireRequest) {
     return Effect.async<WireResponse, ReturnType<typeof makeError>>((resume) => {
       const { asked } = exchange
-      const fault = this.random.weighted(this.options.weather(asked.range !== undefined, asked.download))
+      const fault = this.random.weighted(
+        this.options.weather(asked.range !== undefined, asked.download, asked.host)
+      )
       exchange.fault = fault
       this.sim.note(
         `wire d${asked.download} GET ${asked.host}${asked.path} ${asked.range ?? "all"} [${fault}]`

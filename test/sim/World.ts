@@ -6,11 +6,13 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { checkPublished, checkRows, type Evidence } from "./Oracles.js"
+import type { Exchange } from "./Exchange.js"
 import type { Inode } from "./Inode.js"
 import { Ledger } from "./Ledger.js"
 import { Resource } from "./Origin.js"
 import { peekRows } from "./Rows.js"
-import { calmWeather, directory, draw, type Scenario, type UserAct } from "./Scenario.js"
+import { calmWeather, directory, type Scenario, type UserAct } from "./Scenario.js"
+import type { Seeded } from "./Seeded.js"
 import { SimDisk } from "./SimDisk.js"
 import { SimLife } from "./SimLife.js"
 import { SimWire } from "./SimWire.js"
@@ -44,12 +46,18 @@ export class World implements Watch, Evidence {
   database: string
   private readonly folder: string
 
-  constructor(seed: number, vary: (scenario: Scenario) => Scenario, onNote: (line: string) => void) {
+  constructor(
+    seed: number,
+    make: (random: Seeded) => Scenario,
+    onNote: (line: string) => void,
+    /** Told of every request that goes out. */
+    readonly asked: (exchange: Exchange) => void = () => {}
+  ) {
     const sim = new Simulator(seed)
     sim.onNote = onNote
     this.sim = sim
-    this.scenario = vary(draw(sim.random.fork("scenario")))
-    const { diskSpeed, hardLinks, lyingSync, orders, resources, roughDisk } = this.scenario
+    this.scenario = make(sim.random)
+    const { diskSpeed, hardLinks, lyingSync, orders, resources, roughDisk, troubles } = this.scenario
     this.resources = resources.map(
       (options, i) => new Resource(i, options, dawn, sim.random.fork(`resource ${i}`))
     )
@@ -68,9 +76,12 @@ export class World implements Watch, Evidence {
       sim,
       {
         resources: this.resources,
-        weather: (resuming, download) => {
+        weather: (resuming, download, host) => {
           const { badRanges, corruption, weather } = this.scenario
           if (this.calm) return calmWeather
+          const age = sim.now - dawn
+          const trouble = troubles.find((one) => one.host === host && one.from <= age && age < one.until)
+          if (trouble !== undefined) return { [trouble.fault]: 1 }
           const checked = orders.some(({ checksum, key }) => key === download && checksum !== undefined)
           return {
             ...weather,
@@ -98,8 +109,8 @@ export class World implements Watch, Evidence {
     return this.sim.now - dawn > this.scenario.calmAfter
   }
 
-  databaseOf(generation: number): string {
-    return path.join(this.folder, `${generation}.db`)
+  databaseOf(process: number): string {
+    return path.join(this.folder, `${process}.db`)
   }
 
   /** Compares the database, as a crash in this instant would leave it, with everything else. */
