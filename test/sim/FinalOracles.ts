@@ -91,13 +91,10 @@ export const checkDirectories = (world: World, rows: ReadonlyArray<Download>): v
   for (const path of disk.entries.all.keys()) {
     const inode = disk.at(path)!
     if (inode.maker === "user" || path.endsWith(partSuffix)) continue
-    // failed or cancelled at the very last step, after its file had got its name
+    // failed, cancelled or paused at the very last step, after its file had got its name
     const claimed = rows.some(
-      ({ directory, publishing, status }) =>
-        publishing !== null &&
-        terminal.has(status) &&
-        `${directory}/${publishing.name}` === path &&
-        inode.is(publishing)
+      ({ directory, publishing }) =>
+        publishing !== null && `${directory}/${publishing.name}` === path && inode.is(publishing)
     )
     // a crash in the fallback for file systems without hard links leaves the empty file that reserved the name
     const placeholder = inode.size === 0 && !world.scenario.hardLinks

@@ -62,8 +62,6 @@ export interface Evidence {
   readonly watch: Watch
   /** Paths that a user removed, created, or had replaced with leave: what is there is nobody's promise. */
   readonly touched: ReadonlySet<string>
-  /** Downloads (by the key of their order) that somebody may have removed. @default none */
-  readonly removed?: (key: string) => boolean
 }
 
 export const resourceOf = (resources: ReadonlyArray<Resource>, download: Download): Resource =>
@@ -177,7 +175,7 @@ export const checkRows = (evidence: Evidence, rows: ReadonlyArray<Download>): vo
   const { ledger, watch } = evidence
   const known = new Map(rows.map((row) => [row.id, row]))
   for (const entry of ledger.entries) {
-    if (evidence.removed?.(entry.order.key) === true) continue
+    if (ledger.removed.has(entry.order.key)) continue
     if (entry.id !== undefined && !known.has(entry.id)) {
       watch.violation("Q1", `${entry.id} was acknowledged and is not in the database`)
     }

@@ -91,6 +91,7 @@ class Run {
       (random) => vary(draw(random.fork("scenario"))),
       (line) => this.heard(line)
     )
+    this.world.scheduleAudits()
   }
 
   run(): Report {

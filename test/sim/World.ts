@@ -113,9 +113,12 @@ export class World implements Watch, Evidence {
     return path.join(this.folder, `${process}.db`)
   }
 
-  /** Compares the database, as a crash in this instant would leave it, with everything else. */
-  audit(): void {
-    checkRows(this, peekRows(this.database))
+  /** Compares the database, as a crash in some instants would leave it, with everything else. */
+  scheduleAudits(): void {
+    const random = this.sim.random.fork("audits")
+    for (let i = 0; i < audits; i++) {
+      this.sim.worldAfter(random.log(100, 60_000), () => checkRows(this, peekRows(this.database)))
+    }
   }
 
   dispose(): void {
@@ -170,8 +173,6 @@ export class World implements Watch, Evidence {
       sim.worldAfter(at + lasts, () => this.fill(false))
     }
     for (const act of user) sim.worldAfter(act.at, () => this.act(act))
-    const random = sim.random.fork("audits")
-    for (let i = 0; i < audits; i++) sim.worldAfter(random.log(100, 60_000), () => this.audit())
   }
 
   private fill(full: boolean): void {

@@ -96,12 +96,11 @@ export class Audit {
     const { book } = this
     const { violation } = book.world
     const rows = this.rows()
-    const removed = (key: string) => book.wishes.removed.has(key)
     for (const [key, id] of book.ids) {
-      if (!removed(key) && !rows.some((row) => row.id === id))
+      if (!book.world.ledger.removed.has(key) && !rows.some((row) => row.id === id))
         violation("Q1", `${id} was acknowledged and is gone`)
     }
-    checkRows({ ...book.world, watch: book.world, removed }, rows)
+    checkRows(book.world, rows)
     const live = new Map<string, Download>()
     for (const row of rows) {
       const key = book.keyOf(row)
@@ -138,7 +137,7 @@ export class Audit {
     this.seen = group
     if (group.completed + group.failed + group.cancelled > group.enqueued)
       violation("Q5", `more of the group has ended than was put in: ${JSON.stringify(group)}`)
-    if (!exact || this.book.wishes.removed.size > 0) return
+    if (!exact || this.book.world.ledger.removed.size > 0) return
     const members = new Set(
       this.all<{ id: number }>("SELECT download_id AS id FROM sluice_members").map(({ id }) => id)
     )
@@ -255,7 +254,7 @@ export class Audit {
       if (row.status === "paused" && book.wishes.paused.has(key) && row.owner === null) continue
       checkOutcome(world, row, (asked) => book.wishes.cancelled.has(asked))
     }
-    if (book.wishes.removed.size === 0) checkDirectories(world, rows)
+    if (world.ledger.removed.size === 0) checkDirectories(world, rows)
     this.checkGroup(rows, true)
     this.checkCooling()
     this.checkCrowd()

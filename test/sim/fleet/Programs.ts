@@ -138,7 +138,7 @@ export const make = (book: Book) => {
               (_, enqueued) => book.ids.set(key, enqueued.id)
             )
           case "remove":
-            book.wishes.removed.add(key)
+            world.ledger.removed.add(key)
             book.wishes.cancelled.add(key)
             return yield* doing("halt", what, [key], downloads.remove(id), (asked) =>
               book.wishes.hold(asked, key)
@@ -167,7 +167,7 @@ export const make = (book: Book) => {
         case "retryAll":
           return yield* doing("revive", what, all, downloads[deed](selection))
         case "removeAll":
-          for (const one of all) book.wishes.removed.add(one)
+          for (const one of all) world.ledger.removed.add(one)
           return yield* doing("none", what, all, downloads.removeAll(selection))
         default:
           return yield* doing("rank", what, all, downloads.move(selection, priority))

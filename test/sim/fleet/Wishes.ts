@@ -31,7 +31,6 @@ export class Wishes {
   /** Downloads of which somebody has ever asked such a thing. */
   readonly paused = new Set<string>()
   readonly cancelled = new Set<string>()
-  readonly removed = new Set<string>()
 
   constructor(private readonly sim: Simulator) {}
 
