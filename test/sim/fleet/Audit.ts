@@ -41,6 +41,9 @@ export interface AtWork {
 /** How long a row may wait beside a free permit, in milliseconds: the poll, the sweep, some commits, and a slow disk. */
 const patience = 8000
 
+/** A claim is stamped with the time at which its transaction began, and looks at the clock itself, in milliseconds. */
+const stamping = 20
+
 /** Looks in a row at which a permit has to have been free: one look may find it between two downloads. */
 const looks = 3
 
@@ -207,7 +210,7 @@ export class Audit {
     for (const { endedAt, next, origin, reason } of tries) {
       if (next === null || !cooling.has(reason ?? "")) continue
       const early = tries.find(
-        (one) => one.origin === origin && one.startedAt > endedAt && one.startedAt < next
+        (one) => one.origin === origin && one.startedAt > endedAt && one.startedAt < next - stamping
       )
       if (early === undefined) continue
       const at = (time: number) => `${time - dawn} ms`
