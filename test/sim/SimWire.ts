@@ -116,7 +116,7 @@ export class SimWire {
     })
     if (this.sim.lives(process)) {
       this.exchanges.push(exchange)
-      this.watch.asked?.(exchange)
+      this.watch.asked?.(download)
       this.open.add(exchange)
     }
     return exchange

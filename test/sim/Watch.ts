@@ -1,7 +1,6 @@
 /**
  * What the simulated parts tell the oracles while a run goes on.
  */
-import type { Exchange } from "./Exchange.js"
 import type { Inode } from "./Inode.js"
 
 /** The promises (see the names in the project's list) that a run may break. */
@@ -11,8 +10,8 @@ export type Oracle =
 export interface Watch {
   /** A promise was broken, visibly to the simulated part itself. */
   readonly violation: (oracle: Oracle, what: string) => void
-  /** A request goes out. */
-  readonly asked?: (exchange: Exchange) => void
+  /** A request goes out for a download. */
+  readonly asked?: (download: string) => void
   /** A file has just got a name that is not a part name. */
   readonly published: (path: string, inode: Inode) => void
   /** A rename has just taken the name of another file away. */

@@ -6,7 +6,6 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { checkPublished, checkRows, type Evidence } from "./Oracles.js"
-import type { Exchange } from "./Exchange.js"
 import type { Inode } from "./Inode.js"
 import { Ledger } from "./Ledger.js"
 import { Resource } from "./Origin.js"
@@ -51,7 +50,7 @@ export class World implements Watch, Evidence {
     make: (random: Seeded) => Scenario,
     onNote: (line: string) => void,
     /** Told of every request that goes out. */
-    readonly asked: (exchange: Exchange) => void = () => {}
+    readonly asked: (download: string) => void = () => {}
   ) {
     const sim = new Simulator(seed)
     sim.onNote = onNote

@@ -101,7 +101,7 @@ class FleetRun {
         return plan.scenario
       },
       (line) => this.heard(line),
-      ({ asked }) => this.book.checkAsked(asked.download)
+      (download) => this.book.checkAsked(download)
     )
     this.book = new Book(plan!, this.world)
     this.programs = Programs.make(this.book)
