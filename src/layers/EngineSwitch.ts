@@ -78,7 +78,10 @@ const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() =>
     stop.pipe(
       Effect.catchAll((error) => Effect.logError(error.message)),
-      Effect.zipRight(Effect.catchAll(store.release, (error) => Effect.logWarning(error.message)))
+      Effect.zipRight(store.release),
+      // what was cancelled with the last wishes of other processes
+      Effect.flatMap(Effect.forEach(discarding.one, { discard: true })),
+      Effect.catchAll((error) => Effect.logWarning(error.message))
     )
   )
 

@@ -8,6 +8,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { type Download, type EngineId, type Status, terminal } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
@@ -68,13 +69,16 @@ export const make = (dependencies: Dependencies) => {
       for (;;) {
         const current = yield* row(id)
         if (current.owner !== owner && !isDone(command, current)) return yield* give(command, id)
-        if (isDone(command, current) && !(yield* store.isAsked(id))) return current
+        const done = isDone(command, current) && !(yield* store.isAsked(id))
+        // a cancelled one's part goes after its row says so, and before we do
+        if (done && !(current.status === "cancelled" && current.part !== null)) return current
         if (owner !== null && (yield* inheritance.from(owner))) {
           // what it was asked for has been done by its heir
           const inherited = yield* row(id)
           return isDone(command, inherited) ? yield* discarding.one(inherited) : yield* give(command, id)
         }
         if ((yield* Clock.currentTimeMillis) >= deadline) {
+          if (done) return yield* discarding.one(current)
           return yield* new StoreError({ reason: "Unanswered", path: "of this engine", detail: id })
         }
         yield* Effect.sleep(lookInterval)
@@ -87,7 +91,10 @@ export const make = (dependencies: Dependencies) => {
       const download = yield* row(id)
       const foreign = download.owner !== null && download.owner !== engine
       if (foreign && !(yield* inheritance.from(download.owner))) return yield* ask(command, download)
-      yield* store.tell(id, messages[command])
+      const told = yield* Effect.either(store.tell(id, messages[command]))
+      // another engine has claimed it since we looked
+      if (Either.isLeft(told) && told.left.reason === "Fenced") return yield* give(command, id)
+      yield* told
       if (command !== "resume") yield* supervisor.interrupt(id)
       return yield* Effect.flatMap(row(id), discarding.one)
     })

@@ -95,11 +95,17 @@ const make = Effect.gen(function* () {
     release: Effect.suspend(() => {
       // no longer listed after this: whatever it may still come to own has to list it again
       registered = false
-      return Effect.asVoid(
-        Effect.repeat(ask(owners.disown(engine), { weight: StoreOwners.moveSize }), {
-          while: ({ more }) => more
-        })
-      )
+      return Effect.iterate(
+        { cancelled: [] as ReadonlyArray<Download>, more: true },
+        {
+          while: ({ more }) => more,
+          body: ({ cancelled }) =>
+            Effect.map(ask(owners.disown(engine), { weight: StoreOwners.moveSize }), (portion) => ({
+              cancelled: [...cancelled, ...portion.cancelled],
+              more: portion.more
+            }))
+        }
+      ).pipe(Effect.map(({ cancelled }) => cancelled))
     }),
     isAlone: database.path === ":memory:",
     onCommit,

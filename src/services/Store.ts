@@ -208,8 +208,11 @@ export interface Shape {
     after: DownloadId | undefined,
     limit: number
   ) => Effect.Effect<ReadonlyArray<Standing>, StoreError>
-  /** Gives up every row this engine owns, and commits what is in the inbox. */
-  readonly release: Effect.Effect<void, StoreError>
+  /**
+   * Gives up every row this engine owns, and commits what is in the inbox. Succeeds with those that are cancelled by it: their
+   * parts want removing.
+   */
+  readonly release: Effect.Effect<ReadonlyArray<Download>, StoreError>
   /** No other process can see the database. */
   readonly isAlone: boolean
   /** A number that changes when another process has committed something. */

@@ -169,6 +169,24 @@ describe("what one engine asks of another's download", () => {
     })
   )
 
+  it.scoped("cancel returns when the part has gone, also where the owner leaves just then", () =>
+    Effect.gen(function* () {
+      const { engine, paths } = machine()
+      // it hears of wishes only when it leaves
+      const owner = yield* engine("owner", { pollInterval: 3_600_000 })
+      const other = yield* engine("other", looking)
+      const first = yield* owner.downloads.enqueue(request("never"))
+      const second = yield* owner.downloads.enqueue(request("never-either"))
+      yield* TestClock.adjust("1 seconds")
+      const asking = yield* Effect.fork(other.downloads.cancel(first.id))
+      expect(yield* other.downloads.cancelAll({ ids: [second.id] })).toEqual({ changed: 0, asked: 1 })
+      yield* owner.close
+      expect(yield* paths).toEqual([])
+      const row = yield* within("250 millis", Fiber.join(asking))
+      expect(row).toMatchObject({ status: "cancelled", part: null })
+    })
+  )
+
   it.scoped("what the status does not allow is refused, by whoever is asked", () =>
     Effect.gen(function* () {
       const { engine } = machine()

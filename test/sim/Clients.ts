@@ -42,7 +42,7 @@ export const requestOf = (scenario: Scenario, order: Order): DownloadRequest => 
 export const clients = ({ consumptions, halted, ledger, scenario, sim, watch }: Surroundings) =>
   Effect.gen(function* () {
     const downloads = yield* Downloads
-    const random = sim.random.fork(`clients ${sim.generation}`)
+    const random = sim.random.fork(`clients ${sim.process}`)
 
     const until = (at: number) => Effect.suspend(() => Effect.sleep(Math.max(0, dawn + at - sim.now)))
 

@@ -22,12 +22,28 @@ export const content = (resource: number, version: number, start: number, length
   return new Uint8Array(words.buffer, start - first * 4, length)
 }
 
+const step = 65_536
+
+/** Blocks that were compared with lately: the same files are looked at again and again. */
+const blocks = new Map<string, Uint8Array>()
+const mostBlocks = 512
+
+const blockOf = (resource: number, version: number, start: number): Uint8Array => {
+  const key = `${resource}/${version}/${start}`
+  let block = blocks.get(key)
+  if (block === undefined) {
+    if (blocks.size >= mostBlocks) blocks.clear()
+    block = content(resource, version, start, step)
+    blocks.set(key, block)
+  }
+  return block
+}
+
 /** The first offset at which the bytes are not those of that version; undefined if all are. */
 export const mismatch = (bytes: Uint8Array, resource: number, version: number): number | undefined => {
-  const step = 65_536
   for (let start = 0; start < bytes.length; start += step) {
     const actual = bytes.subarray(start, Math.min(bytes.length, start + step))
-    const expected = content(resource, version, start, actual.length)
+    const expected = blockOf(resource, version, start).subarray(0, actual.length)
     if (Buffer.compare(actual, expected) === 0) continue
     return start + actual.findIndex((byte, i) => byte !== expected[i])
   }

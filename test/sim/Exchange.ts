@@ -12,7 +12,7 @@ import type { Watch } from "./Watch.js"
 
 /** What was asked for, and by whom. */
 export interface Asked {
-  readonly generation: number
+  readonly process: number
   readonly download: string
   readonly host: string
   readonly path: string
@@ -76,7 +76,7 @@ export class Exchange {
   later(delay: number, run: () => void): void {
     const cancel = this.sim.after(delay, () => {
       this.timers.delete(cancel)
-      if (!this.over && this.asked.generation === this.sim.generation) run()
+      if (!this.over && this.sim.lives(this.asked.process)) run()
     })
     this.timers.add(cancel)
   }

@@ -50,7 +50,13 @@ const excuses = (world: World, row: Download): ReadonlySet<Reason> => {
   return reasons
 }
 
-const checkOutcome = (world: World, row: Download): void => {
+/** One download, when all is over. `cancelled` tells whether somebody asked for that. */
+export const checkOutcome = (
+  world: World,
+  row: Download,
+  cancelled: (key: string) => boolean = (key) =>
+    world.ledger.entries.some(({ order }) => order.key === key && order.interference?.kind === "cancel")
+): void => {
   const { disk, ledger, violation, wire } = world
   if (!terminal.has(row.status)) return violation("Q2", `${row.id} is left ${row.status}`)
   if (row.owner !== null) violation("Q2", `${row.id} is ${row.status} and has the owner ${row.owner}`)
@@ -60,12 +66,9 @@ const checkOutcome = (world: World, row: Download): void => {
       `${row.id} failed without a cause in this world: ${row.failure?.reason}: ${row.failure?.detail}`
     )
   }
-  const key = new URL(row.url).searchParams.get("d")
+  const key = new URL(row.url).searchParams.get("d")!
   if (row.status === "cancelled") {
-    const asked = world.ledger.entries.some(
-      ({ order }) => order.key === key && order.interference?.kind === "cancel"
-    )
-    if (!asked) violation("Q2", `${row.id} is cancelled, and nobody asked for it`)
+    if (!cancelled(key)) violation("Q2", `${row.id} is cancelled, and nobody asked for it`)
     const part = row.part ?? ledger.parts.get(row.id)
     if (part !== undefined && disk.at(`${row.directory}/${part.name}`)?.is(part) === true) {
       violation("C1", `${row.id} is cancelled and its part is still there`)
@@ -78,7 +81,7 @@ const checkOutcome = (world: World, row: Download): void => {
 }
 
 /** Nothing but users' files, finished files and leftover parts lies about. */
-const checkDirectories = (world: World, rows: ReadonlyArray<Download>): void => {
+export const checkDirectories = (world: World, rows: ReadonlyArray<Download>): void => {
   const { disk, touched, userFiles, violation } = world
   for (const [path, inode] of userFiles) {
     if (touched.has(path) && disk.at(path) !== inode) violation("B5", `the user's file ${path} is gone`)
@@ -91,13 +94,10 @@ const checkDirectories = (world: World, rows: ReadonlyArray<Download>): void => 
     const maker = rows.find(({ directory, id }) => path === `${directory}/${ownPartName(id)}`)
     if (maker !== undefined) violation("Engine", `${path} is left behind, and ${maker.id} is ${maker.status}`)
     if (inode.maker === "user" || path.endsWith(partSuffix)) continue
-    // failed or cancelled at the very last step, after its file had got its name
+    // failed, cancelled or paused at the very last step, after its file had got its name
     const claimed = rows.some(
-      ({ directory, publishing, status }) =>
-        publishing !== null &&
-        terminal.has(status) &&
-        `${directory}/${publishing.name}` === path &&
-        inode.is(publishing)
+      ({ directory, publishing }) =>
+        publishing !== null && `${directory}/${publishing.name}` === path && inode.is(publishing)
     )
     // a crash in the fallback for file systems without hard links leaves the empty file that reserved the name
     const placeholder = inode.size === 0 && !world.scenario.hardLinks

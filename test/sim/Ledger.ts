@@ -22,6 +22,8 @@ export class Ledger {
   readonly entries: ReadonlyArray<Entry>
   /** The part that each download was last seen with: a row forgets its own when it says that it is gone. */
   readonly parts = new Map<DownloadId, PartRecord>()
+  /** Orders (by key) whose download somebody may have removed. */
+  readonly removed = new Set<string>()
   constructor(orders: ReadonlyArray<Order>) {
     this.entries = orders.map((order) => ({
       order,

@@ -13,6 +13,7 @@ import { error, type Call, type SystemCalls } from "./SystemCalls.js"
 import type { Watch } from "./Watch.js"
 
 interface OpenFile {
+  readonly process: number
   readonly inode: Inode
   readonly path: string
   open: boolean
@@ -43,7 +44,7 @@ export const factsOf = (inode: Inode): FileFacts => ({
 export class OpenFiles {
   /** The longest that a sync has taken, in milliseconds. */
   longestSync = 0
-  private open = new Set<OpenFile>()
+  private readonly open = new Set<OpenFile>()
 
   constructor(
     private readonly calls: SystemCalls,
@@ -55,58 +56,63 @@ export class OpenFiles {
     return [...this.open].map((file) => file.inode)
   }
 
-  get paths(): ReadonlyArray<string> {
-    return [...this.open].map((file) => file.path)
+  /** A process is gone, and its descriptors with it. */
+  crash(process: number): void {
+    for (const file of this.of(process)) this.open.delete(file)
   }
 
-  /** The process is gone, and its descriptors with it. */
-  crash(): void {
-    this.open = new Set()
+  private of(process: number): ReadonlyArray<OpenFile> {
+    return [...this.open].filter((file) => file.process === process)
+  }
+
+  /** What a process holds open. */
+  pathsOf(process: number): ReadonlyArray<string> {
+    return this.of(process).map(({ path }) => path)
   }
 
   /** Opens the file that the effect finds or makes. */
   openIn(
-    generation: number,
+    process: number,
     path: string,
     inode: Effect.Effect<Inode, FileError>
   ): Effect.Effect<Handle, FileError, Scope.Scope> {
     const acquire = Effect.map(inode, (inode): OpenFile => {
-      const file: OpenFile = { inode, path, open: true, writing: false, used: false }
-      if (generation === this.calls.generation) this.open.add(file)
+      const file: OpenFile = { process, inode, path, open: true, writing: false, used: false }
+      if (this.calls.lives(process)) this.open.add(file)
       return file
     })
     const release = (file: OpenFile) =>
       Effect.sync(() => {
-        if (file.writing && generation === this.calls.generation) {
+        if (file.writing && this.calls.lives(process)) {
           this.watch.violation("C1", `${path} was closed while a write was in flight`)
         }
         file.open = false
         this.open.delete(file)
       })
-    return Effect.map(Effect.acquireRelease(acquire, release), (file) => this.handle(generation, file))
+    return Effect.map(Effect.acquireRelease(acquire, release), (file) => this.handle(process, file))
   }
 
-  private handle(generation: number, file: OpenFile): Handle {
+  private handle(process: number, file: OpenFile): Handle {
     const { inode, path } = file
     return {
       identity: inode.identity,
-      writeAt: (buffers, position, done) => this.write(generation, file, buffers, position, done),
+      writeAt: (buffers, position, done) => this.write(process, file, buffers, position, done),
       readAt: (buffer, position) =>
-        this.calls.run(generation, () => {
-          this.mayUse(generation, file)
+        this.calls.run(process, () => {
+          this.mayUse(process, file)
           return this.read(file, buffer, position)
         }),
-      sync: this.calls.run(generation, () => {
-        this.mayUse(generation, file)
+      sync: this.calls.run(process, () => {
+        this.mayUse(process, file)
         return this.sync(file)
       }),
       truncate: (length) =>
-        this.calls.brief(generation, `truncate to ${length}`, path, () => {
-          this.mayChange(generation, file)
+        this.calls.brief(process, `truncate to ${length}`, path, () => {
+          this.mayChange(process, file)
           inode.truncate(length, this.calls.stamp)
           return ok
         }),
-      facts: this.calls.brief(generation, "fstat", path, () => Either.right(factsOf(inode)))
+      facts: this.calls.brief(process, "fstat", path, () => Either.right(factsOf(inode)))
     }
   }
 
@@ -142,15 +148,15 @@ export class OpenFiles {
   }
 
   private write(
-    generation: number,
+    process: number,
     file: OpenFile,
     buffers: ReadonlyArray<Uint8Array>,
     position: number,
     done: (error: FileError | undefined) => void
   ): void {
     const { inode, path } = file
-    if (generation === this.calls.generation) {
-      this.mayChange(generation, file)
+    if (this.calls.lives(process)) {
+      this.mayChange(process, file)
       if (file.writing) this.watch.violation("C1", `two writes to ${path} are in flight`)
     }
     file.writing = true
@@ -177,20 +183,20 @@ export class OpenFiles {
       },
       torn: (random) => put(random.int(0, length))
     }
-    this.calls.start(generation, call, (result) => {
+    this.calls.start(process, call, (result) => {
       file.writing = false
       done(Either.isLeft(result) ? result.left : undefined)
     })
   }
 
-  private mayUse(generation: number, file: OpenFile): void {
-    if (generation === this.calls.generation && !file.open) {
+  private mayUse(process: number, file: OpenFile): void {
+    if (this.calls.lives(process) && !file.open) {
       this.watch.violation("C1", `${file.path} is used after it was closed`)
     }
   }
 
-  private mayChange(generation: number, file: OpenFile): void {
-    this.mayUse(generation, file)
+  private mayChange(process: number, file: OpenFile): void {
+    this.mayUse(process, file)
     file.used = true
     for (const other of this.open) {
       if (other !== file && other.inode === file.inode && other.used) {

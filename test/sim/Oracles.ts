@@ -175,6 +175,7 @@ export const checkRows = (evidence: Evidence, rows: ReadonlyArray<Download>): vo
   const { ledger, watch } = evidence
   const known = new Map(rows.map((row) => [row.id, row]))
   for (const entry of ledger.entries) {
+    if (ledger.removed.has(entry.order.key)) continue
     if (entry.id !== undefined && !known.has(entry.id)) {
       watch.violation("Q1", `${entry.id} was acknowledged and is not in the database`)
     }
@@ -214,7 +215,7 @@ const validatorOf = (exchange: Exchange): Validator => {
 export const reachedAtCrash = (
   { disk, wire }: Evidence,
   rows: ReadonlyArray<Download>,
-  generation: number,
+  process: number,
   now: number
 ): ReadonlyArray<Reached> =>
   rows.flatMap((row) => {
@@ -226,7 +227,7 @@ export const reachedAtCrash = (
       .at(-1)
     const part = row.part === null ? undefined : disk.find(row.part)
     const lost = part !== undefined && disk.mishaps.has(part)
-    if (terminal.has(row.status) || lost || last?.asked.generation !== generation) return []
+    if (terminal.has(row.status) || lost || last?.asked.process !== process) return []
     // of an earlier download of the same address
     if (last.startedAt < row.createdAt) return []
     if (last.dishonest || !canProve(validatorOf(last))) return []
@@ -251,16 +252,15 @@ export const reachedAtCrash = (
 export const checkWaste = (
   { touched, watch, wire }: Evidence,
   reached: ReadonlyArray<Reached>,
-  generation: number
+  process: number
 ): void => {
   if (touched.size > 0) return
   for (const { allowed, download, reached: had } of reached) {
     const first = wire.exchanges.find(
-      (exchange) => exchange.asked.generation === generation && exchange.asked.download === download
+      (exchange) => exchange.asked.process === process && exchange.asked.download === download
     )
     const fetched = wire.exchanges.some(
-      ({ asked, delivered }) =>
-        asked.generation === generation && asked.download === download && delivered > 0
+      ({ asked, delivered }) => asked.process === process && asked.download === download && delivered > 0
     )
     if (first === undefined || !fetched) continue
     const again = had - (first.asked.range ?? 0)

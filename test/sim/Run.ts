@@ -2,7 +2,7 @@
  * One run: processes of the real engine, on a real SQLite file, between the simulated disk and network, used by clients, killed
  * and restarted as the scenario says, judged by the oracles all the while.
  *
- * A process is one generation of the simulator. When it dies, its database is copied as it stands, the disk keeps what that
+ * A process is one process of the simulator. When it dies, its database is copied as it stands, the disk keeps what that
  * death leaves, and the next process starts on the copy. The last process must bring everything to its end.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
@@ -25,7 +25,7 @@ import type { Entry } from "./Ledger.js"
 import { checkNoReader, checkOutbox, peekOutbox } from "./OutboxOracles.js"
 import { checkRows, checkWaste, reachedAtCrash, type Reached } from "./Oracles.js"
 import { copyDatabase, peekRows } from "./Rows.js"
-import type { Ending, Scenario } from "./Scenario.js"
+import { draw, type Ending, type Scenario } from "./Scenario.js"
 import type { CrashKind } from "./SimDisk.js"
 import { dawn, type Driven } from "./Simulator.js"
 import { World, type Violation } from "./World.js"
@@ -86,7 +86,13 @@ class Run {
     readonly seed: number,
     private readonly options: RunOptions
   ) {
-    this.world = new World(seed, options.vary ?? ((scenario) => scenario), (line) => this.heard(line))
+    const vary = options.vary ?? ((scenario: Scenario) => scenario)
+    this.world = new World(
+      seed,
+      (random) => vary(draw(random.fork("scenario"))),
+      (line) => this.heard(line)
+    )
+    this.world.scheduleAudits()
   }
 
   run(): Report {
@@ -138,16 +144,16 @@ class Run {
     if (ending !== undefined && "after" in ending) {
       this.countdown = { text: ending.after, left: ending.nth, step: ending.step }
     } else if (ending !== undefined && "time" in ending) {
-      const { generation } = sim
+      const mine = sim.process
       sim.worldAfter(ending.time, () => {
-        if (sim.generation === generation) this.crashAt = sim.steps
+        if (sim.process === mine) this.crashAt = sim.steps
       })
     } else if (ending !== undefined) this.crashAt = sim.steps + ending.step
     const driven = sim.drive(() => process.exit() !== null || sim.steps >= this.crashAt, {
       steps: Math.min(maxSteps, (this.options.steps ?? Infinity) - sim.steps),
       time: this.options.time ?? maxTime
     })
-    checkWaste(this.world, this.reached, sim.generation)
+    checkWaste(this.world, this.reached, sim.process)
     this.reached = []
     if (process.exit() !== null) return this.finished(process)
     if (driven !== "Reached" || ending === undefined) return this.stuck(process, driven)
@@ -186,7 +192,7 @@ class Run {
       Logger.withMinimumLogLevel(LogLevel.Info),
       Effect.supervised(fibers)
     )
-    sim.note(`process ${sim.generation} starts`)
+    sim.note(`process ${sim.process} starts`)
     const main = sim.fork(program)
     let exit: Exit.Exit<void, unknown> | null = null
     main.addObserver((value) => {
@@ -235,10 +241,12 @@ class Run {
   private checkLeftovers({ fibers }: Process): void {
     const { disk, sim, violation, wire } = this.world
     // fibers that were interrupted and not waited for
-    sim.drive(() => sim.idle, { steps: 10_000 })
+    sim.drive(() => sim.isIdle(sim.process), { steps: 10_000 })
     if (fibers.count > 0) violation("C1", `${fibers.count} fibers are left when the engine is closed`)
-    if (sim.pending > 0) violation("C1", `${sim.pending} timers are left when the engine is closed`)
-    if (disk.opened.paths.length > 0) violation("C1", `left open: ${disk.opened.paths.join(", ")}`)
+    const pending = sim.pending(sim.process)
+    if (pending > 0) violation("C1", `${pending} timers are left when the engine is closed`)
+    const paths = disk.opened.pathsOf(sim.process)
+    if (paths.length > 0) violation("C1", `left open: ${paths.join(", ")}`)
     if (wire.openExchanges.length > 0) violation("C1", `${wire.openExchanges.length} connections are left`)
   }
 
@@ -258,18 +266,20 @@ class Run {
   private crash({ main }: Process, kind: CrashKind): void {
     const { world } = this
     const { disk, life, sim, wire } = world
-    sim.note(`process ${sim.generation} dies: ${kind}`)
+    sim.note(`process ${sim.process} dies: ${kind}`)
     this.endings.push(kind)
     const rows = peekRows(world.database)
     checkRows(world, rows)
     checkOutbox(world, rows, peekOutbox(world.database))
-    this.reached = reachedAtCrash(world, rows, sim.generation, sim.now)
-    const next = world.databaseOf(sim.generation + 1)
+    this.reached = reachedAtCrash(world, rows, sim.process, sim.now)
+    const next = world.databaseOf(sim.process + 1)
     copyDatabase(world.database, next, this.options.keepsLog)
-    disk.crash(kind)
-    wire.crash()
-    life.crash()
+    disk.kill(sim.process)
+    if (kind === "power") disk.powerCut()
+    wire.crash(sim.process)
+    life.crash(sim.process)
     sim.bury(main, sim.crash())
+    sim.spawn()
     world.database = next
     checkRows(world, peekRows(next))
     checkOutbox(world, peekRows(next), peekOutbox(next))
@@ -279,7 +289,7 @@ class Run {
   private stop(process: Process): boolean {
     const { world } = this
     const { sim } = world
-    sim.note(`process ${sim.generation} is told to stop`)
+    sim.note(`process ${sim.process} is told to stop`)
     process.main.unsafeInterruptAsFork(FiberId.none)
     const driven = sim.drive(() => process.exit() !== null, { time: stopTime, steps: maxSteps })
     if (driven !== "Reached") {
@@ -292,15 +302,16 @@ class Run {
     checkRows(world, rows)
     const outbox = peekOutbox(world.database)
     checkOutbox(world, rows, outbox)
-    checkNoReader(world, outbox, `engine-${sim.generation}`)
+    checkNoReader(world, outbox, `engine-${sim.process}`)
     for (const row of rows) {
-      if (row.owner === `engine-${sim.generation}`)
+      if (row.owner === `engine-${sim.process}`)
         world.violation("Q2", `${row.id} has the owner ${row.owner} after an orderly stop`)
     }
-    const next = world.databaseOf(sim.generation + 1)
+    const next = world.databaseOf(sim.process + 1)
     copyDatabase(world.database, next)
     world.database = next
     sim.crash()
+    sim.spawn()
     return false
   }
 }

@@ -7,7 +7,7 @@ import { partName } from "../../src/domain/FileName.js"
 import type { ResourceOptions, Tagging } from "./Origin.js"
 import type { Seeded } from "./Seeded.js"
 import type { CrashKind } from "./SimDisk.js"
-import type { Weather } from "./SimWire.js"
+import type { Fault, Weather } from "./SimWire.js"
 
 /** What somebody does to a download after asking for it. */
 export interface Interference {
@@ -53,6 +53,14 @@ export type Ending =
 /** How a consumer behaves: see Consumption. */
 export type ConsumerKind = "slow" | "jumbled" | "dead"
 
+/** A host that is overloaded, or down. */
+export interface Trouble {
+  readonly host: string
+  readonly from: number
+  readonly until: number
+  readonly fault: Fault
+}
+
 export interface Scenario {
   readonly resources: ReadonlyArray<ResourceOptions>
   /** When which resource is replaced on its server, milliseconds after the start. */
@@ -75,6 +83,8 @@ export interface Scenario {
   readonly diskSpeed: number
   readonly roughDisk: boolean
   readonly lyingSync: boolean
+  /** When which host treats everybody badly, milliseconds after the start. */
+  readonly troubles: ReadonlyArray<Trouble>
   readonly concurrency: number
   readonly adopt: boolean
   /** The pause after a commit, in milliseconds. */
@@ -263,6 +273,7 @@ export const draw = (random: Seeded): Scenario => {
     diskSpeed: random.log(500, 500_000),
     roughDisk: random.chance(0.5),
     lyingSync: false,
+    troubles: [],
     concurrency: random.int(1, 4),
     adopt: random.chance(0.5),
     commitInterval: demands.pick([0, 2, 50]),

@@ -69,7 +69,8 @@ describe("SimDisk", () => {
         )
       )
       expect(exit).toBe("ok")
-      disk.crash("power")
+      disk.kill(0)
+      disk.powerCut()
       expect(text(disk.at(part)?.bytes)).toBe("safe")
     }
   })
@@ -86,7 +87,8 @@ describe("SimDisk", () => {
           })
         )
       )
-      disk.crash("power")
+      disk.kill(0)
+      disk.powerCut()
       const bytes = disk.at(part)?.bytes
       left.add(
         bytes === undefined ? "no name" : `${bytes.length} ${bytes[0] ?? "-"} ${bytes[pageSize] ?? "-"}`
@@ -102,7 +104,7 @@ describe("SimDisk", () => {
   it("keeps in a kill what the page cache has", () => {
     const { disk, run } = setUp(1)
     run((files) => Effect.scoped(Effect.flatMap(files.create(part), (handle) => write(handle, "cached", 0))))
-    disk.crash("kill")
+    disk.kill(0)
     expect(text(disk.at(part)?.bytes)).toBe("cached")
     expect(text(disk.at(part)?.durableBytes)).toBe("")
   })

@@ -95,11 +95,14 @@ export class SimDisk {
     return true
   }
 
-  /** The process is gone; with `power`, so is all that was not on stable storage, chance apart. */
-  crash(kind: CrashKind): void {
-    this.calls.crash()
-    this.opened.crash()
-    if (kind === "kill") return
+  /** A process is gone. */
+  kill(process: number): void {
+    this.calls.crash(process)
+    this.opened.crash(process)
+  }
+
+  /** All is gone that was not on stable storage, chance apart. To be called when no process is left. */
+  powerCut(): void {
     for (const inode of this.files.values()) inode.powerCut(this.calls.random)
     this.entries.powerCut(this.calls.random)
   }
@@ -108,16 +111,16 @@ export class SimDisk {
 
   /** For one process: after its crash, its operations fail and change nothing. */
   get layer(): Layer.Layer<PartFile> {
-    return Layer.sync(PartFile, () => inSteps(this.service(this.sim.generation)))
+    return Layer.sync(PartFile, () => inSteps(this.service(this.sim.process)))
   }
 
-  private service(generation: number): Steps {
+  private service(process: number): Steps {
     const run = <A>(label: string, path: string, apply: () => Result<A>) =>
-      this.calls.brief(generation, label, path, apply)
+      this.calls.brief(process, label, path, apply)
     return {
       create: (path) =>
         this.opened.openIn(
-          generation,
+          process,
           path,
           run("create", path, () => this.create(path))
         ),
@@ -126,7 +129,7 @@ export class SimDisk {
           Effect.flatMap(
             Option.match({
               onNone: () => Effect.succeedNone,
-              onSome: (inode) => Effect.asSome(this.opened.openIn(generation, path, Effect.succeed(inode)))
+              onSome: (inode) => Effect.asSome(this.opened.openIn(process, path, Effect.succeed(inode)))
             })
           )
         ),
@@ -134,7 +137,7 @@ export class SimDisk {
       link: (from, to) => run(`link ${from} ->`, to, () => this.link(from, to)),
       rename: (from, to) => run(`rename ${from} ->`, to, () => this.rename(from, to)),
       remove: (path) => run("remove", path, () => this.remove(path)),
-      syncDirectory: (path) => this.syncDirectory(generation, path),
+      syncDirectory: (path) => this.syncDirectory(process, path),
       ensureDirectory: (path) => run("ensureDirectory", path, () => this.ensureDirectory(path))
     }
   }
@@ -212,8 +215,8 @@ export class SimDisk {
     return ok
   }
 
-  private syncDirectory(generation: number, path: string): Effect.Effect<void, FileError> {
-    return this.calls.run(generation, () => {
+  private syncDirectory(process: number, path: string): Effect.Effect<void, FileError> {
+    return this.calls.run(process, () => {
       const covered = this.entries.unsynced(path)
       return {
         label: "syncDirectory",

@@ -16,7 +16,7 @@ export class SimLife {
       EngineLife,
       Effect.acquireRelease(
         Effect.sync(() => {
-          const id = `engine-${this.sim.generation}` as EngineId
+          const id = `engine-${this.sim.process}` as EngineId
           this.alive.add(id)
           return { id, isAlive: (other: EngineId) => Effect.sync(() => this.alive.has(other)) }
         }),
@@ -25,7 +25,13 @@ export class SimLife {
     )
   }
 
-  crash(): void {
-    this.alive.clear()
+  /** The system frees the lock of a process that is gone. */
+  crash(process: number): void {
+    this.alive.delete(`engine-${process}`)
+  }
+
+  /** Whether that engine is alive. */
+  has(id: string): boolean {
+    return this.alive.has(id)
   }
 }

@@ -140,12 +140,12 @@ describe("SimWire", () => {
     const { fiber } = start([], (response) => response.pipe(sink))
     sim.drive(() => activity.bytes > 0, { time: 10_000 })
     fiber.unsafeInterruptAsFork(fiber.id())
-    sim.drive(() => sim.idle)
+    sim.drive(() => sim.isIdle(0))
     const { bytes } = activity
     expect(wire.openExchanges).toEqual([])
     sim.drive(() => false, { time: 10_000 })
     expect(activity.bytes).toBe(bytes)
-    expect(sim.pending).toBe(0)
+    expect(sim.pending(0)).toBe(0)
   })
 
   it("fails as networks fail", () => {

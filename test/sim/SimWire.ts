@@ -55,7 +55,7 @@ export type Weather = Readonly<Partial<Record<Fault, number>>>
 export interface WireOptions {
   readonly resources: ReadonlyArray<Resource>
   /** The weather as it is now for a download (its key), for a request that resumes or one that starts. */
-  readonly weather: (resuming: boolean, download: string) => Weather
+  readonly weather: (resuming: boolean, download: string, host: string) => Weather
   /** How likely a resource is replaced just before somebody resumes it. */
   readonly fickleness: () => number
 }
@@ -66,7 +66,7 @@ export class SimWire {
   /** Every exchange that got as far as a server, oldest first. */
   readonly exchanges: Array<Exchange> = []
   private readonly random: Seeded
-  private open = new Set<Exchange>()
+  private readonly open = new Set<Exchange>()
 
   constructor(
     private readonly sim: Simulator,
@@ -79,13 +79,13 @@ export class SimWire {
   /** For one process: after its crash, nothing goes out and nothing comes in. */
   get layer(): Layer.Layer<Wire> {
     return Layer.sync(Wire, () => {
-      const { generation } = this.sim
-      const exchange: Shape["exchange"] = (request, onHead) => this.exchange(request, onHead, generation)
+      const { process } = this.sim
+      const exchange: Shape["exchange"] = (request, onHead) => this.exchange(request, onHead, process)
       return { exchange, request: (request) => requestBy(exchange(request, () => undefined)) }
     })
   }
 
-  private exchange(request: WireRequest, onHead: OnHead, generation: number): WireExchange {
+  private exchange(request: WireRequest, onHead: OnHead, process: number): WireExchange {
     let begun: Exchange | undefined
     let ending: Effect.Effect<void, DownloadError> | undefined
     let settle: ((outcome: Effect.Effect<WireResponse | void, DownloadError>) => void) | undefined
@@ -104,7 +104,7 @@ export class SimWire {
       run: Effect.async((resume) => {
         if (ending !== undefined) return resume(ending)
         settle = resume
-        begun = this.begin(request, generation)
+        begun = this.begin(request, process)
         this.head(begun, request, onHead, resume, end)
         return Effect.sync(() => abort())
       }),
@@ -117,11 +117,12 @@ export class SimWire {
     return [...this.open].filter((exchange) => !exchange.over)
   }
 
-  crash(): void {
-    this.open = new Set()
+  /** A process is gone, and its connections with it. */
+  crash(process: number): void {
+    for (const exchange of this.open) if (exchange.asked.process === process) this.open.delete(exchange)
   }
 
-  private begin(request: WireRequest, generation: number): Exchange {
+  private begin(request: WireRequest, process: number): Exchange {
     const url = new URL(request.url)
     const fields = new Map(request.headers.map(([name, value]) => [name.toLowerCase(), value]))
     const range = /^bytes=(\d+)-$/.exec(fields.get("range") ?? "")
@@ -135,7 +136,7 @@ export class SimWire {
       this.watch.violation("H2", `d${download}: credentials were sent to ${url.host}`)
     }
     const exchange = new Exchange(this.sim, this.watch, {
-      generation,
+      process,
       download,
       host: url.host,
       path: url.pathname,
@@ -144,8 +145,9 @@ export class SimWire {
       hop: Number(url.searchParams.get("hop") ?? 0),
       activity: request.activity
     })
-    if (generation === this.sim.generation) {
+    if (this.sim.lives(process)) {
       this.exchanges.push(exchange)
+      this.watch.asked?.(download)
       this.open.add(exchange)
     }
     return exchange
@@ -164,7 +166,9 @@ export class SimWire {
     end: (ending: Effect.Effect<void, DownloadError>) => void
   ): void {
     const { asked } = exchange
-    const fault = this.random.weighted(this.options.weather(asked.range !== undefined, asked.download))
+    const fault = this.random.weighted(
+      this.options.weather(asked.range !== undefined, asked.download, asked.host)
+    )
     exchange.fault = fault
     this.sim.note(`wire d${asked.download} GET ${asked.host}${asked.path} ${asked.range ?? "all"} [${fault}]`)
     const fail = (delay: number, reason: "ConnectionRefused" | "ConnectionReset", text: string) =>

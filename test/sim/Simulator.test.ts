@@ -77,7 +77,7 @@ describe("Simulator", () => {
     sim.worldAfter(2000, () => seen.push("world"))
     sim.drive(() => false, { time: 500 })
     const corpse = sim.crash()
-    expect(sim.pending).toBe(0)
+    expect(sim.pending(0)).toBe(0)
     expect(sim.drive(() => seen.length > 0)).toBe("Reached")
     expect(seen).toEqual(["world"])
     const { fingerprint, now } = sim

@@ -3,10 +3,11 @@
  * Clock whose time passes only when nothing is left to run (plus a tiny cost per step), and the seeded randomness.
  *
  * The same seed gives the same run, step by step: nothing here reads a real clock or lets a real event in. Two kinds of
- * things wait in it: those of the simulated process (fibers, sleeps, replies to its system calls), which a crash
- * wipes out, and those of the world around it (users, servers that change), which go on.
+ * things wait in it: those of simulated processes (fibers, sleeps, replies to their system calls), which a crash
+ * wipes out, and those of the world around them (users, servers that change), which go on. Whatever a process's task
+ * schedules is that process's.
  *
- * A crash is: stop driving. `crash` takes the process's tasks and timers away, so that nothing of it is finalised in the
+ * A crash is: stop driving. `crash` takes a process's tasks and timers away, so that nothing of it is finalised in the
  * simulated world; `bury` then ends its fibers out of sight, only so that this (real) process leaks nothing.
  */
 import * as Clock from "effect/Clock"
@@ -52,7 +53,12 @@ interface Task {
    * under Effect's own schedulers it has lain down by then.
    */
   readonly fiber: object | undefined
+  /** The process that it belongs to. */
+  readonly process: number
 }
+
+/** Timers of the world belong to no process. */
+const world = -1
 
 export class Simulator implements Scheduler, Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
@@ -60,8 +66,10 @@ export class Simulator implements Scheduler, Clock.Clock {
   now = dawn
   /** Tasks and timers run so far. */
   steps = 0
-  /** Crashes so far: what was made under another generation belongs to a dead process. */
-  generation = 0
+  /** Whose task runs, or ran last: what is made and asked for now is that process's. */
+  process = 0
+  /** The only process that may run, while others would have to wait for it (a transaction on the database they share). */
+  alone: number | undefined
   readonly random: Seeded
   /** Called with every line of the story. */
   onNote: ((line: string) => void) | undefined
@@ -77,6 +85,8 @@ export class Simulator implements Scheduler, Clock.Clock {
   private readonly print = new Fingerprint()
   private readonly tail: Array<string> = []
   private dead = false
+  private spawned = 0
+  private readonly gone = new Set<number>()
 
   constructor(readonly seed: number) {
     this.random = new Seeded(seed)
@@ -99,7 +109,7 @@ export class Simulator implements Scheduler, Clock.Clock {
   }
 
   scheduleTask(task: () => void, _priority?: number, fiber?: Fiber.RuntimeFiber<unknown, unknown>): void {
-    this.ready.push({ run: task, number: this.scheduled++, fiber })
+    this.ready.push({ run: task, number: this.scheduled++, fiber, process: this.process })
   }
 
   // ---- Clock
@@ -128,12 +138,12 @@ export class Simulator implements Scheduler, Clock.Clock {
 
   /** Runs something of the process later; a crash forgets it. Returns how to call it off. */
   after(delay: number, run: () => void): () => boolean {
-    return this.timers.add(this.now + Math.max(0, delay), "process", run)
+    return this.timers.add(this.now + Math.max(0, delay), this.process, run)
   }
 
   /** Runs something of the world later; crashes don't touch it. */
   worldAfter(delay: number, run: () => void): () => boolean {
-    return this.timers.add(this.now + Math.max(0, delay), "world", run)
+    return this.timers.add(this.now + Math.max(0, delay), world, run)
   }
 
   /** Adds a line to the story (and to the fingerprint). */
@@ -162,26 +172,44 @@ export class Simulator implements Scheduler, Clock.Clock {
     return this.print.value
   }
 
-  /** Nothing is ready to run; timers may wait. */
-  get idle(): boolean {
-    return this.ready.length === 0
-  }
-
   /** What runs now is a dead process, out of sight: nothing it does has happened. */
   get burying(): boolean {
     return this.dead
   }
 
-  /** Tasks and timers that belong to the process. */
-  get pending(): number {
-    return this.ready.length + this.timers.count("process")
+  /** Tasks and timers that belong to a process. */
+  pending(process: number): number {
+    return this.ready.filter((task) => task.process === process).length + this.timers.count(process)
+  }
+
+  /** Nothing of a process is ready to run; timers may wait. */
+  isIdle(process: number): boolean {
+    return !this.ready.some((task) => task.process === process)
+  }
+
+  /** What is made from now on is a new process's. */
+  spawn(): number {
+    return (this.process = ++this.spawned)
+  }
+
+  lives(process: number): boolean {
+    return !this.gone.has(process)
+  }
+
+  /** Does something in the name of a process: a signal, say. */
+  as<A>(process: number, act: () => A): A {
+    const before = this.process
+    this.process = process
+    const value = act()
+    this.process = before
+    return value
   }
 
   // ---- running
 
   /** Starts a program in this world. */
   fork<A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> {
-    const seed = `${this.seed}/${this.generation}`
+    const seed = `${this.seed}/${this.process}`
     return Effect.runFork(effect.pipe(Effect.withClock(this), Effect.withRandom(Random.make(seed))), {
       scheduler: this,
       immediate: false
@@ -205,6 +233,7 @@ export class Simulator implements Scheduler, Clock.Clock {
   }
 
   private step(): boolean {
+    if (this.alone !== undefined && this.stepAlone(this.alone)) return true
     const next = this.timers.nextAt
     const ready = this.ready
     if (ready.length === 0) {
@@ -218,23 +247,41 @@ export class Simulator implements Scheduler, Clock.Clock {
     this.now += this.stepCost
     this.print.number(index)
     this.print.number(Math.floor((this.now - dawn) * 16))
-    this.takeReady(index)()
+    this.take(index)
     return true
   }
 
-  private takeReady(chosen: number): () => void {
+  /** The next of a process whose transaction keeps the others waiting; false if it has nothing to run. */
+  private stepAlone(process: number): boolean {
+    const mine = [...this.ready.keys()].filter((i) => this.ready[i]!.process === process)
+    if (mine.length === 0) return false
+    const index = mine.length === 1 ? 0 : this.order.int(0, mine.length - 1)
+    this.steps++
+    this.now += this.stepCost
+    this.print.number(index)
+    this.take(mine[index]!)
+    return true
+  }
+
+  private take(chosen: number): void {
     const ready = this.ready
     const first = ready[chosen]
-    if (first === undefined) return this.timers.takeDue(this.now)!.run
+    if (first === undefined) {
+      const timer = this.timers.takeDue(this.now)!
+      if (timer.owner === world) return timer.run()
+      this.process = timer.owner
+      return timer.run()
+    }
     let index = chosen
     for (const [i, task] of ready.entries()) {
-      const before = task.number < ready[index]!.number
+      const before = task.number < ready[index]!.number && task.process === first.process
       if (before && (first.fiber === undefined || task.fiber === first.fiber)) index = i
     }
     const task = ready[index]!
     const last = ready.pop()!
     if (index < ready.length) ready[index] = last
-    return task.run
+    this.process = task.process
+    task.run()
   }
 
   /** Time passes while nothing of a process runs. */
@@ -242,12 +289,13 @@ export class Simulator implements Scheduler, Clock.Clock {
     this.now += millis
   }
 
-  /** The process is gone: nothing of it will run any more. Returns what it left, for `bury`. */
-  crash(): Corpse {
-    this.generation++
-    const corpse = { ready: this.ready, timers: this.timers.takeAll("process") }
-    this.ready = []
-    return corpse
+  /** A process is gone: nothing of it will run any more. Returns what it left, for `bury`. */
+  crash(process = this.process): Corpse {
+    this.gone.add(process)
+    if (this.alone === process) this.alone = undefined
+    const ready = this.ready.filter((task) => task.process === process)
+    this.ready = this.ready.filter((task) => task.process !== process)
+    return { process, ready, timers: this.timers.takeAll(process) }
   }
 
   /**
@@ -255,8 +303,9 @@ export class Simulator implements Scheduler, Clock.Clock {
    * after some steps: what is left then is only memory.
    */
   bury(fiber: Fiber.RuntimeFiber<unknown, unknown>, corpse: Corpse): void {
-    const { now, ready, steps, timers } = this
+    const { now, process, ready, steps, timers } = this
     this.dead = true
+    this.process = corpse.process
     this.ready = [...corpse.ready]
     this.timers = new TimerQueue(new Seeded(1), corpse.timers)
     fiber.unsafeInterruptAsFork(FiberId.none)
@@ -268,6 +317,7 @@ export class Simulator implements Scheduler, Clock.Clock {
       } else this.ready.shift()?.run()
     }
     this.dead = false
+    this.process = process
     this.ready = ready
     this.timers = timers
     this.now = now
@@ -277,6 +327,7 @@ export class Simulator implements Scheduler, Clock.Clock {
 
 /** What a crashed process had still to do. */
 export interface Corpse {
+  readonly process: number
   readonly ready: ReadonlyArray<Task>
   readonly timers: ReadonlyArray<Timer>
 }

@@ -21,6 +21,7 @@ export interface Call<A> {
 }
 
 interface InFlight {
+  readonly process: number
   applied: boolean
   readonly tear: (random: Seeded) => void
 }
@@ -48,8 +49,8 @@ export class SystemCalls {
     this.random = sim.random.fork("disk")
   }
 
-  get generation(): number {
-    return this.sim.generation
+  lives(process: number): boolean {
+    return this.sim.lives(process)
   }
 
   /** Milliseconds: mostly short, sometimes nothing at all, seldom long. */
@@ -70,24 +71,25 @@ export class SystemCalls {
 
   /** A call of the usual duration, as an effect. */
   brief<A>(
-    generation: number,
+    process: number,
     label: string,
     path: string,
     apply: () => Either.Either<A, FileError>
   ): Effect.Effect<A, FileError> {
-    return this.run(generation, () => ({ label, path, time: this.latency(), apply }))
+    return this.run(process, () => ({ label, path, time: this.latency(), apply }))
   }
 
   /** A call that answers by callback. A call from a dead process fails and does nothing. */
-  start<A>(generation: number, call: Call<A>, answer: (result: Either.Either<A, FileError>) => void): void {
-    if (generation !== this.sim.generation) return answer(error("EIO", call.label, call.path))
+  start<A>(process: number, call: Call<A>, answer: (result: Either.Either<A, FileError>) => void): void {
+    if (!this.sim.lives(process)) return answer(error("EIO", call.label, call.path))
     let result: Either.Either<A, FileError> | undefined
     const entry: InFlight = {
+      process,
       applied: false,
       tear: call.torn ?? ((random) => void (random.chance(0.5) && call.apply()))
     }
     const take = (): Either.Either<A, FileError> => {
-      if (generation !== this.sim.generation) return error("EIO", call.label, call.path)
+      if (!this.sim.lives(process)) return error("EIO", call.label, call.path)
       if (result === undefined) {
         entry.applied = true
         result = call.apply()
@@ -107,15 +109,18 @@ export class SystemCalls {
   }
 
   /** A call as an effect: uninterruptible once started, as the seam demands. */
-  run<A>(generation: number, call: () => Call<A>): Effect.Effect<A, FileError> {
+  run<A>(process: number, call: () => Call<A>): Effect.Effect<A, FileError> {
     return Effect.uninterruptible(
-      Effect.async<A, FileError>((resume) => this.start(generation, call(), (result) => resume(result)))
+      Effect.async<A, FileError>((resume) => this.start(process, call(), (result) => resume(result)))
     )
   }
 
-  /** The process dies: each call in flight has happened, or half happened, or not. */
-  crash(): void {
-    for (const call of this.inFlight) if (!call.applied) call.tear(this.random)
-    this.inFlight.clear()
+  /** A process dies: each call in flight has happened, or half happened, or not. */
+  crash(process: number): void {
+    for (const call of this.inFlight) {
+      if (call.process !== process) continue
+      if (!call.applied) call.tear(this.random)
+      this.inFlight.delete(call)
+    }
   }
 }

@@ -3,13 +3,11 @@
  */
 import type { Seeded } from "./Seeded.js"
 
-/** Whose timer it is: `process` timers end with a crash, `world` timers don't. */
-export type Realm = "process" | "world"
-
 export interface Timer {
   readonly at: number
   readonly tie: number
-  readonly realm: Realm
+  /** The process whose timer it is: it ends with that. */
+  readonly owner: number
   readonly run: () => void
 }
 
@@ -21,7 +19,7 @@ const before = (a: Timer, b: Timer): boolean => a.at < b.at || (a.at === b.at &&
 
 export class TimerQueue {
   private heap: Array<Entry> = []
-  private counts: Record<Realm, number> = { process: 0, world: 0 }
+  private readonly counts = new Map<number, number>()
 
   constructor(
     private readonly random: Seeded,
@@ -31,19 +29,23 @@ export class TimerQueue {
   }
 
   /** Returns how to call it off; that says whether it was still waiting. An infinite time never comes. */
-  add(at: number, realm: Realm, run: () => void): () => boolean {
-    const entry: Entry = { at, tie: this.random.next(), realm, run, live: true }
+  add(at: number, owner: number, run: () => void): () => boolean {
+    const entry: Entry = { at, tie: this.random.next(), owner, run, live: true }
     if (at < Infinity) this.push(entry)
     return () => {
       const waiting = entry.live && at < Infinity
-      if (waiting) this.counts[realm]--
+      if (waiting) this.countUp(owner, -1)
       entry.live = false
       return waiting
     }
   }
 
-  count(realm: Realm): number {
-    return this.counts[realm]
+  count(owner: number): number {
+    return this.counts.get(owner) ?? 0
+  }
+
+  private countUp(owner: number, difference: number): void {
+    this.counts.set(owner, this.count(owner) + difference)
   }
 
   /** When the next timer is due. */
@@ -59,18 +61,18 @@ export class TimerQueue {
     if (first === undefined || first.at > now) return undefined
     this.pop()
     first.live = false
-    this.counts[first.realm]--
+    this.countUp(first.owner, -1)
     return first
   }
 
-  /** Takes all timers of one realm, in no particular order. */
-  takeAll(realm: Realm): ReadonlyArray<Timer> {
+  /** Takes all timers of one owner, in no particular order. */
+  takeAll(owner: number): ReadonlyArray<Timer> {
     const live = this.heap.filter((entry) => entry.live)
-    const taken = live.filter((entry) => entry.realm === realm)
+    const taken = live.filter((entry) => entry.owner === owner)
     this.heap = []
-    this.counts = { process: 0, world: 0 }
+    this.counts.clear()
     for (const entry of live) {
-      if (entry.realm === realm) entry.live = false
+      if (entry.owner === owner) entry.live = false
       else this.push(entry)
     }
     return taken
@@ -81,7 +83,7 @@ export class TimerQueue {
   }
 
   private push(entry: Entry): void {
-    this.counts[entry.realm]++
+    this.countUp(entry.owner, 1)
     const heap = this.heap
     let i = heap.push(entry) - 1
     while (i > 0) {

@@ -12,7 +12,8 @@ import { Ledger } from "./Ledger.js"
 import { Resource } from "./Origin.js"
 import { checkOutbox, peekOutbox } from "./OutboxOracles.js"
 import { peekRows } from "./Rows.js"
-import { calmWeather, directory, draw, type Scenario, type UserAct } from "./Scenario.js"
+import { calmWeather, directory, type Scenario, type UserAct } from "./Scenario.js"
+import type { Seeded } from "./Seeded.js"
 import { SimDisk } from "./SimDisk.js"
 import { SimLife } from "./SimLife.js"
 import { SimWire } from "./SimWire.js"
@@ -47,12 +48,18 @@ export class World implements Watch, Evidence {
   database: string
   private readonly folder: string
 
-  constructor(seed: number, vary: (scenario: Scenario) => Scenario, onNote: (line: string) => void) {
+  constructor(
+    seed: number,
+    make: (random: Seeded) => Scenario,
+    onNote: (line: string) => void,
+    /** Told of every request that goes out. */
+    readonly asked: (download: string) => void = () => {}
+  ) {
     const sim = new Simulator(seed)
     sim.onNote = onNote
     this.sim = sim
-    this.scenario = vary(draw(sim.random.fork("scenario")))
-    const { diskSpeed, hardLinks, lyingSync, orders, resources, roughDisk } = this.scenario
+    this.scenario = make(sim.random)
+    const { diskSpeed, hardLinks, lyingSync, orders, resources, roughDisk, troubles } = this.scenario
     this.resources = resources.map(
       (options, i) => new Resource(i, options, dawn, sim.random.fork(`resource ${i}`))
     )
@@ -71,9 +78,12 @@ export class World implements Watch, Evidence {
       sim,
       {
         resources: this.resources,
-        weather: (resuming, download) => {
+        weather: (resuming, download, host) => {
           const { badRanges, corruption, weather } = this.scenario
           if (this.calm) return calmWeather
+          const age = sim.now - dawn
+          const trouble = troubles.find((one) => one.host === host && one.from <= age && age < one.until)
+          if (trouble !== undefined) return { [trouble.fault]: 1 }
           const checked = orders.some(({ checksum, key }) => key === download && checksum !== undefined)
           return {
             ...weather,
@@ -102,8 +112,8 @@ export class World implements Watch, Evidence {
     return this.sim.now - dawn > this.scenario.calmAfter
   }
 
-  databaseOf(generation: number): string {
-    return path.join(this.folder, `${generation}.db`)
+  databaseOf(process: number): string {
+    return path.join(this.folder, `${process}.db`)
   }
 
   /** Compares the database, as a crash in this instant would leave it, with everything else. */
@@ -111,6 +121,14 @@ export class World implements Watch, Evidence {
     const rows = peekRows(this.database)
     checkRows(this, rows)
     checkOutbox(this, rows, peekOutbox(this.database))
+  }
+
+  /** Looks at the database, as a crash in some instants would leave it. */
+  scheduleAudits(): void {
+    const random = this.sim.random.fork("audits")
+    for (let i = 0; i < audits; i++) {
+      this.sim.worldAfter(random.log(100, 60_000), () => this.audit())
+    }
   }
 
   dispose(): void {
@@ -165,8 +183,6 @@ export class World implements Watch, Evidence {
       sim.worldAfter(at + lasts, () => this.fill(false))
     }
     for (const act of user) sim.worldAfter(act.at, () => this.act(act))
-    const random = sim.random.fork("audits")
-    for (let i = 0; i < audits; i++) sim.worldAfter(random.log(100, 60_000), () => this.audit())
   }
 
   private fill(full: boolean): void {

@@ -1,8 +1,9 @@
 /**
- * `npm run sim -- --seed 7 [--seeds 1..500] [--steps N] [--trace]`: runs seeds and tells what happened. Exit code 1 when an
- * oracle objects.
+ * `npm run sim -- --seed 7 [--seeds 1..500] [--fleet] [--steps N] [--trace]`: runs seeds and tells what happened; with `--fleet`
+ * those of several engines on one database. Exit code 1 when an oracle objects.
  */
 import { parseArgs } from "node:util"
+import { runFleet } from "./fleet/FleetRun.js"
 import { run, type Report } from "./Run.js"
 
 const { values } = parseArgs({
@@ -10,6 +11,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     seeds: { type: "string" },
     steps: { type: "string" },
+    fleet: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     quiet: { type: "boolean", default: false }
   }
@@ -28,7 +30,7 @@ const seeds = (): ReadonlyArray<number> => {
   return Array.from({ length: (last ?? from) - from + 1 }, (_, i) => from + i)
 }
 
-const summary = (report: Report, millis: number): string => {
+const summary = (report: Omit<Report, "scenario">, millis: number): string => {
   const outcomes = Object.entries(report.outcomes).map(([outcome, count]) => `${count} ${outcome}`)
   return [
     `seed ${report.seed}`,
@@ -44,7 +46,7 @@ const summary = (report: Report, millis: number): string => {
 let broken = 0
 for (const seed of seeds()) {
   const began = performance.now()
-  const report = run(seed, {
+  const report = (values.fleet ? runFleet : run)(seed, {
     ...(values.steps === undefined ? {} : { steps: whole(values.steps) }),
     ...(values.trace ? { onNote: (line: string) => console.log(line) } : {})
   })

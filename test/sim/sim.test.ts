@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from "vitest"
 import { run, type Report } from "./Run.js"
 import { sabotages } from "./Sabotage.js"
 
-const seeds = Array.from({ length: 50 }, (_, i) => i + 1)
+const seeds = Array.from({ length: 75 }, (_, i) => i + 1)
 
 /** Empty if all oracles are content; else what to read, and how to see it happen. */
 const complaint = (report: Report): string =>
