@@ -1,0 +1,62 @@
+/**
+ * Commands that meet: what one process asks for while another is still at what was asked before.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
+import { machine } from "./Machine.js"
+
+const looking = { autoStart: false, adopt: false } as const
+const request = (name: string) => ({
+  url: `http://h/${name}`,
+  directory: "/d",
+  options: { stallTimeout: 1e9 }
+})
+
+describe("a download that is removed while its part is still being removed", () => {
+  it.scoped("does not bring down the engine that removes the part", () =>
+    Effect.gen(function* () {
+      const { engine, paths } = machine((disk) => ({
+        ...disk,
+        remove: (file) => Effect.delay(disk.remove(file), 2000)
+      }))
+      const owner = yield* engine("owner", { adopt: true })
+      const other = yield* engine("other", looking)
+      const { id } = yield* owner.downloads.enqueue(request("never"))
+      yield* TestClock.adjust("1 seconds")
+      const cancelling = yield* Effect.fork(other.downloads.cancel(id))
+      yield* TestClock.adjust("500 millis")
+      expect((yield* Fiber.join(cancelling)).status).toBe("cancelled")
+      const removing = yield* Effect.fork(other.downloads.remove(id))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(removing)
+      expect(yield* paths).toEqual([])
+      expect(yield* owner.downloads.isRunning).toBe(true)
+      const next = yield* owner.downloads.enqueue(request("b"))
+      yield* TestClock.adjust("20 seconds")
+      expect(yield* owner.downloads.status(next.id)).toBe("completed")
+    })
+  )
+
+  it.scoped("nor where nobody was at work on it", () =>
+    Effect.gen(function* () {
+      const { engine } = machine((disk) => ({
+        ...disk,
+        remove: (file) => Effect.delay(disk.remove(file), 2000)
+      }))
+      const owner = yield* engine("owner")
+      const other = yield* engine("other", looking)
+      const { id } = yield* owner.downloads.enqueue(request("never"))
+      yield* TestClock.adjust("1 seconds")
+      yield* owner.downloads.pause(id)
+      const cancelling = yield* Effect.fork(other.downloads.cancel(id))
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.join(cancelling)
+      const removing = yield* Effect.fork(other.downloads.remove(id))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(removing)
+      expect(yield* owner.downloads.isRunning).toBe(true)
+    })
+  )
+})
