@@ -100,7 +100,9 @@ export const make = ({ engine, sql }: Dependencies) => {
       }
       for (const [i, { retries }] of requests.entries()) {
         if (retries === undefined || answers[i]!.refused !== undefined) continue
-        batch.put({ ...(yield* batch.load(retries)), retriedAs: answers[i]!.download.id })
+        // it may have been forgotten meanwhile
+        const [retried] = yield* batch.select("WHERE id = ?", [toKey(retries)])
+        if (retried !== undefined) batch.put({ ...retried, retriedAs: answers[i]!.download.id })
       }
       if (tagged.length > 0) {
         yield* sql.unsafe(
