@@ -8,6 +8,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { type Download, type EngineId, type Status, terminal } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
@@ -87,7 +88,12 @@ export const make = (dependencies: Dependencies) => {
       const download = yield* row(id)
       const foreign = download.owner !== null && download.owner !== engine
       if (foreign && !(yield* inheritance.from(download.owner))) return yield* ask(command, download)
-      yield* store.tell(id, messages[command])
+      const told = yield* Effect.either(store.tell(id, messages[command]))
+      if (Either.isLeft(told)) {
+        // another engine has claimed it since we looked: then that one is asked
+        const current = told.left.reason === "Fenced" ? yield* row(id) : download
+        return yield* current.owner === download.owner ? told.left : give(command, id)
+      }
       if (command !== "resume") yield* supervisor.interrupt(id)
       return yield* Effect.flatMap(row(id), discarding.one)
     })
@@ -210,9 +216,16 @@ export const make = (dependencies: Dependencies) => {
       )
     ),
     move: Effect.fn("Downloads.move")((selection: Selection, priority: number) =>
-      forAll(selection, unfinished, (ids) =>
-        Effect.map(store.move(ids, priority), (changed) => ({ changed, asked: 0 }))
-      )
+      // no row can be read again that has another
+      Number.isSafeInteger(priority)
+        ? forAll(selection, unfinished, (ids) =>
+            Effect.map(store.move(ids, priority), (changed) => ({ changed, asked: 0 }))
+          )
+        : new StoreError({
+            reason: "Refused",
+            path: "of this engine",
+            detail: `${priority} is no priority: it must be a whole number`
+          })
     )
   } satisfies Partial<Downloads>
 }

@@ -60,3 +60,36 @@ describe("a download that is removed while its part is still being removed", () 
     })
   )
 })
+
+describe("a command", () => {
+  it.scoped("reaches a download that a queue runner claims at the same instant", () =>
+    Effect.gen(function* () {
+      const { engine } = machine()
+      const runner = yield* engine("runner", { adopt: true, concurrency: 50, autoStart: false })
+      const other = yield* engine("other", { ...looking, adopt: true })
+      const all = yield* other.downloads.enqueueAll(
+        Array.from({ length: 50 }, (_, i) => request(`${i}-never`))
+      )
+      const starting = yield* Effect.fork(runner.downloads.start)
+      const pausing = yield* Effect.fork(
+        Effect.forEach(all, ({ id }) => other.downloads.pause(id), { concurrency: "unbounded" })
+      )
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(starting)
+      const rows = yield* Fiber.join(pausing)
+      expect(new Set(rows.map(({ status }) => status))).toEqual(new Set(["paused"]))
+    })
+  )
+
+  it.scoped("gives no priority that can't be read again", () =>
+    Effect.gen(function* () {
+      const { engine } = machine()
+      const { downloads } = yield* engine("one", { autoStart: false })
+      const { id } = yield* downloads.enqueue(request("a"))
+      for (const priority of [0.5, NaN, 2 ** 53]) {
+        expect(yield* Effect.flip(downloads.move({}, priority))).toMatchObject({ reason: "Refused" })
+      }
+      expect(yield* downloads.status(id)).toBe("pending")
+    })
+  )
+})
