@@ -93,3 +93,36 @@ describe("a command", () => {
     })
   )
 })
+
+describe("the same request once more, for a download of another engine", () => {
+  for (const dies of [false, true]) {
+    it.scoped(`lets a paused one go on${dies ? ", also if that engine has died" : ""}`, () =>
+      Effect.gen(function* () {
+        const { engine } = machine()
+        const runner = yield* engine("runner")
+        const { id } = yield* runner.downloads.enqueue(request("b"))
+        yield* TestClock.adjust("1 seconds")
+        yield* runner.downloads.pause(id)
+        const getting = yield* engine("getting")
+        if (dies) yield* runner.die
+        const waiting = yield* Effect.fork(getting.downloads.download(request("b")))
+        yield* TestClock.adjust("60 seconds")
+        expect(yield* Fiber.join(waiting)).toMatchObject({ id })
+      })
+    )
+  }
+
+  it.scoped("is not lost to a cancellation that was asked for before it", () =>
+    Effect.gen(function* () {
+      const { engine } = machine()
+      const runner = yield* engine("runner", { adopt: true })
+      const other = yield* engine("other", { adopt: true, autoStart: false })
+      yield* runner.downloads.enqueue(request("b"))
+      yield* TestClock.adjust("1 seconds")
+      expect(yield* other.downloads.cancelAll({})).toEqual({ changed: 0, asked: 1 })
+      const again = yield* other.downloads.enqueue(request("b"))
+      yield* TestClock.adjust("60 seconds")
+      expect(yield* other.downloads.status(again.id)).toBe("completed")
+    })
+  )
+})
