@@ -206,7 +206,9 @@ export const make = ({ engine, sql }: Dependencies) => {
         if (!cut && !alone) remember(priority, host)
       }
     }
-    return { ids, cost, cut }
+    // of a host with more rows than that, the rest still comes before any lower priority
+    const deep = ids.length < limit && order.some(([, line]) => line.length >= depth)
+    return { ids, cost, cut, deep }
   })
 
   /** The next rows of a level where all are one host's, without looking at hosts at all; else undefined. */
@@ -252,6 +254,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       const chosen: Array<Download> = []
       let budget = budgetSize
       let below = goOnBelow
+      let goOn = false
       goOnBelow = Infinity
       while (chosen.length < limit) {
         const tops = looks.flatMap(({ top }) => (top === null ? [] : [top]))
@@ -266,6 +269,10 @@ export const make = ({ engine, sql }: Dependencies) => {
           const found = yield* level(here, priority, wanted, budget, now)
           chosen.push(...(yield* inOrder(batch, found.ids)))
           budget -= found.cost
+          if (found.deep && !found.cut) {
+            goOn = true
+            break
+          }
           if (budget <= 0 && chosen.length < limit) {
             goOnBelow = found.cut ? priority + 1 : priority
             break
@@ -279,7 +286,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       )
       return {
         rows: claimed,
-        more: goOnBelow !== Infinity
+        more: goOn || goOnBelow !== Infinity
       } satisfies Claims
     })
 

@@ -8,6 +8,7 @@
  * | commit `Discarded` | that nothing is left | nothing to do |
  *
  * Two engines may do it at once: a part is removed only where it is the file that the row names, and saying so twice changes nothing.
+ * The row may be gone by then, as what is cancelled may be forgotten by anybody at any time: then there is nobody left to tell.
  */
 import * as Effect from "effect/Effect"
 import type { Download } from "../domain/Download.js"
@@ -25,10 +26,17 @@ const lookSize = 100
 export const make = (disk: Disk, store: Store) => {
   const { discard } = Publisher.make(disk)
 
+  const discarded = (row: Download) =>
+    Effect.catchIf(
+      store.tell(row.id, Discarded()),
+      ({ reason }) => reason === "NotFound",
+      () => Effect.succeed({ ...row, part: null, crashes: 0 })
+    )
+
   /** Removes the part of a row, if it is cancelled and has one. What can't be removed is told to the log, and stays on record. */
   const one = (row: Download): Effect.Effect<Download, StoreError> =>
     isSpoiled(row)
-      ? Effect.flatMap(discard(row), (gone) => (gone ? store.tell(row.id, Discarded()) : Effect.succeed(row)))
+      ? Effect.flatMap(discard(row), (gone) => (gone ? discarded(row) : Effect.succeed(row)))
       : Effect.succeed(row)
 
   /** Everything that was still to be removed. */

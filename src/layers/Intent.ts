@@ -92,9 +92,11 @@ export const make = (dependencies: Dependencies) => {
       const foreign = download.owner !== null && download.owner !== engine
       if (foreign && !(yield* inheritance.from(download.owner))) return yield* ask(command, download)
       const told = yield* Effect.either(store.tell(id, messages[command]))
-      // another engine has claimed it since we looked
-      if (Either.isLeft(told) && told.left.reason === "Fenced") return yield* give(command, id)
-      yield* told
+      if (Either.isLeft(told)) {
+        // another engine has claimed it since we looked: then that one is asked
+        const current = told.left.reason === "Fenced" ? yield* row(id) : download
+        return yield* current.owner === download.owner ? told.left : give(command, id)
+      }
       if (command !== "resume") yield* supervisor.interrupt(id)
       return yield* Effect.flatMap(row(id), discarding.one)
     })
@@ -217,9 +219,16 @@ export const make = (dependencies: Dependencies) => {
       )
     ),
     move: Effect.fn("Downloads.move")((selection: Selection, priority: number) =>
-      forAll(selection, unfinished, (ids) =>
-        Effect.map(store.move(ids, priority), (changed) => ({ changed, asked: 0 }))
-      )
+      // no row can be read again that has another
+      Number.isSafeInteger(priority)
+        ? forAll(selection, unfinished, (ids) =>
+            Effect.map(store.move(ids, priority), (changed) => ({ changed, asked: 0 }))
+          )
+        : new StoreError({
+            reason: "Refused",
+            path: "of this engine",
+            detail: `${priority} is no priority: it must be a whole number`
+          })
     )
   } satisfies Partial<Downloads>
 }

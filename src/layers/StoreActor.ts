@@ -224,6 +224,8 @@ const believe = (before: State, batch: StoreBatch, engine: EngineId): State => {
     for (const id of ids) claimed = HashMap.remove(claimed, id)
   }
   for (const [id, download] of batch.changed) {
+    // it is not known how it looks since a statement over many has changed it
+    if (batch.touched.has(id)) continue
     claimed =
       download.status === "processing" && download.owner === engine
         ? HashMap.set(claimed, id, download)

@@ -74,7 +74,7 @@ export class StoreBatch {
   private readonly dirty = new Set<DownloadId>()
   private readonly attempts: Array<Ended> = []
   private readonly cooling = new Map<string, Cooling>()
-  private readonly endedUnseen: Array<readonly [number, Status, number]> = []
+  private readonly endedUnseen = new Map<DownloadId, readonly [number, Status, number]>()
   /** Rows changed by this batch, ever. */
   readonly changed = new Map<DownloadId, Download>()
   /** Those rows as they were when the transaction began; null for rows that it added. */
@@ -171,6 +171,7 @@ export class StoreBatch {
     this.rows.set(next.id, next)
     this.dirty.add(next.id)
     this.changed.set(next.id, next)
+    this.touched.delete(next.id)
   }
 
   /** What a commit of this batch changes. */
@@ -210,7 +211,7 @@ export class StoreBatch {
 
   /** Notes that a statement over many has brought a row to its end. */
   end(id: DownloadId, status: Status, bytes: number): void {
-    this.endedUnseen.push([toKey(id), status, bytes])
+    this.endedUnseen.set(id, [toKey(id), status, bytes])
   }
 
   /** Notes that a row is no more. */
@@ -223,9 +224,10 @@ export class StoreBatch {
 
   /** What has come to its end in this batch: key, status, bytes on disk. */
   endings(): ReadonlyArray<readonly [key: number, status: Status, bytes: number]> {
-    const endings = this.endedUnseen.slice()
+    const endings = [...this.endedUnseen.values()]
     for (const after of this.changed.values()) {
-      if (!terminal.has(after.status)) continue
+      // counted once, also if it was seen before and after it ended
+      if (!terminal.has(after.status) || this.endedUnseen.has(after.id)) continue
       const before = this.before.get(after.id)
       if (before !== undefined && before !== null && terminal.has(before.status)) continue
       endings.push([

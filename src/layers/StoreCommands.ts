@@ -144,11 +144,15 @@ export const make = ({ engine, sql }: Dependencies) => {
     Effect.fnUntraced(function* (batch: StoreBatch) {
       yield* batch.flush
       const now = Math.floor(yield* Clock.currentTimeMillis)
-      const concerned = and([inKeys(ids.map(toKey)), inStatus(concernedBy(command))])
+      const here = inKeys(ids.map(toKey))
+      const [statuses, allowed] = inStatus(concernedBy(command))
+      // a wish that is not taken up yet is replaced, also where the row stands as this command wants it
       const asked = yield* sql.unsafe<{ id: number }>(
-        `UPDATE sluice_downloads SET intent = ? WHERE ${concerned[0]} AND owner <> ? RETURNING id`,
-        [command, ...concerned[1], engine]
+        `UPDATE sluice_downloads SET intent = ? WHERE ${here[0]} AND owner <> ? AND finished_at IS NULL
+           AND (${statuses} OR intent IS NOT NULL) RETURNING id`,
+        [command, ...here[1], engine, ...allowed]
       )
+      const concerned = and([here, [statuses, allowed]])
       for (const { id } of asked) batch.touch(fromKey(id))
       const ours = `${concerned[0]} AND (owner IS NULL OR owner = ?)`
       const parameters = [...concerned[1], engine]

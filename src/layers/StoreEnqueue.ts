@@ -100,7 +100,9 @@ export const make = ({ engine, sql }: Dependencies) => {
       }
       for (const [i, { retries }] of requests.entries()) {
         if (retries === undefined || answers[i]!.refused !== undefined) continue
-        batch.put({ ...(yield* batch.load(retries)), retriedAs: answers[i]!.download.id })
+        // it may have been forgotten meanwhile
+        const [retried] = yield* batch.select("WHERE id = ?", [toKey(retries)])
+        if (retried !== undefined) batch.put({ ...retried, retriedAs: answers[i]!.download.id })
       }
       if (tagged.length > 0) {
         yield* sql.unsafe(
@@ -129,7 +131,15 @@ export const make = ({ engine, sql }: Dependencies) => {
       if (refused !== undefined) return { attached: true, download, refused }
       const checksum = merge(download.options.checksum, request.options.checksum, closed(download, foreign))
       if (Either.isLeft(checksum)) return { attached: true, download, refused: checksum.left }
-      if (foreign) return { attached: true, download }
+      if (foreign) {
+        // whoever asks wants it to go on: its owner is asked to, and what it was asked for before is overtaken
+        yield* sql.unsafe(
+          `UPDATE sluice_downloads SET intent = 'resume' WHERE id = ? AND owner <> ? AND finished_at IS NULL
+             AND (status IN ('paused', 'waiting') OR intent IN ('pause', 'cancel'))`,
+          [toKey(download.id), engine]
+        )
+        return { attached: true, download }
+      }
       const adopted = own && download.owner === null
       batch.put({
         ...download,

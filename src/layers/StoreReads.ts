@@ -79,7 +79,9 @@ export const make = ({ database, decode, engine, group, isAlive, sql }: Dependen
     read(
       Effect.map(
         sql.unsafe<{ id: number; status: Status; owner: EngineId | null }>(
-          `SELECT id, status, owner FROM sluice_downloads WHERE id IN (SELECT value FROM json_each(?))`,
+          // paused, and its owner has been asked to go on: that is no place to stay
+          `SELECT id, iif(status = 'paused' AND intent = 'resume', 'pending', status) AS status, owner
+           FROM sluice_downloads WHERE id IN (SELECT value FROM json_each(?))`,
           [JSON.stringify(ids.map(toKey))]
         ),
         (rows) => rows.map(({ id, owner, status }) => ({ id: fromKey(id), status, owner }))

@@ -82,6 +82,13 @@ const maxSleep = 60_000
 /** How often a queue runner looks for rows of engines that died meanwhile, in milliseconds. */
 const sweepInterval = 2000
 
+/** What the store says to a worker whose row is not its own any more: another's, or ended by another and forgotten since. */
+const lost: ReadonlySet<StoreError["reason"]> = new Set<StoreError["reason"]>([
+  "Fenced",
+  "NotFound",
+  "Stopped"
+])
+
 /** Begins to work. Not to be interrupted. */
 export const make = Effect.fnUntraced(function* (shared: Shared) {
   const store = yield* Store
@@ -176,7 +183,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
 
   const failed = (download: Download, cause: Cause.Cause<StoreError>) =>
     Option.match(
-      Option.filter(Cause.failureOption(cause), ({ reason }) => reason === "Fenced" || reason === "Stopped"),
+      Option.filter(Cause.failureOption(cause), ({ reason }) => lost.has(reason)),
       {
         onNone: () => stopEngine(cause),
         onSome: ({ message }) => Effect.logInfo(`${download.id} is left to another engine: ${message}`)

@@ -60,6 +60,26 @@ export const admissionSuite = (name: string, layer: StoreLayer): void => {
       )
     )
 
+    it.effect("prefers priority to turns also where more are claimed than it looks at of each host", () =>
+      run(
+        Effect.gen(function* () {
+          const store = yield* Store
+          const of = (priority: number) =>
+            ["a", "b"].flatMap((host) =>
+              Array.from({ length: 40 }, (_, i) => accepted(`http://${host}/${priority}/${i}`, { priority }))
+            )
+          yield* store.enqueue([...of(0), ...of(5)], { own: true })
+          const claimed: Array<Download> = []
+          while (claimed.length < 80) {
+            const { more, rows } = yield* store.claim({ limit: 80, adopt: false, onClaimed: () => {} })
+            claimed.push(...rows)
+            expect(more || claimed.length >= 80).toBe(true)
+          }
+          expect(new Set(claimed.slice(0, 80).map(({ priority }) => priority))).toEqual(new Set([5]))
+        })
+      )
+    )
+
     it.effect("prefers priority to turns, and takes up changes of it", () =>
       run(
         Effect.gen(function* () {

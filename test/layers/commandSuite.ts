@@ -115,6 +115,42 @@ export const commandSuite = (name: string, layer: StoreLayer, shared: boolean): 
       )
     )
 
+    it.effect("counts an end once, also where one transaction meets the row before and after it", () =>
+      run(
+        Effect.gen(function* () {
+          const store = yield* Store
+          const group = yield* store.openGroup("g")
+          const requests = Array.from({ length: 300 }, (_, i) => accepted(`http://h/${i}`))
+          const rows = yield* store.enqueueInto(group.id, requests, { own: false })
+          const ids = rows.map(({ download }) => download.id)
+          yield* Effect.all(
+            [
+              store.adopt(ids[0]!),
+              store.command("cancel", ids),
+              store.enqueue([{ ...requests[0]!, retries: ids[0]! }], { own: false })
+            ],
+            { concurrency: "unbounded" }
+          )
+          expect((yield* rowOf(ids[0]!)).retriedAs).not.toBeNull()
+          expect(yield* store.group(group.id)).toMatchObject({ enqueued: 300, cancelled: 300 })
+        })
+      )
+    )
+
+    it.effect("tries again what was forgotten meanwhile, and leaves nothing half done", () =>
+      run(
+        Effect.gen(function* () {
+          const store = yield* Store
+          const { download } = yield* one("http://h/a", { tags: ["x"] })
+          yield* store.command("cancel", [download.id])
+          yield* store.forget([download.id])
+          const again = { ...accepted("http://h/a", { tags: ["x"] }), retries: download.id }
+          const [next] = yield* store.enqueue([again], { own: false })
+          expect((yield* store.list({ tag: "x" })).map(({ id }) => id)).toEqual([next!.download.id])
+        })
+      )
+    )
+
     it.effect("removes what has ended and nothing else, with all that was recorded about it", () =>
       run(
         Effect.gen(function* () {
@@ -248,6 +284,27 @@ export const commandSuite = (name: string, layer: StoreLayer, shared: boolean): 
           return yield* ours(ids, result)
         })
       )
+
+    it.effect("a later one replaces an earlier one, wherever the row stands", () =>
+      between(
+        (ids) =>
+          Effect.gen(function* () {
+            const store = yield* Store
+            yield* store.command("pause", ids)
+            return yield* store.command("resume", ids)
+          }),
+        (ids, { asked }) =>
+          Effect.gen(function* () {
+            const store = yield* Store
+            expect(asked).toBe(2)
+            yield* store.obey
+            expect(standing(yield* store.getAll(ids))).toEqual([
+              ["processing", "run"],
+              ["pending", "run"]
+            ])
+          })
+      )
+    )
 
     const standing = (rows: ReadonlyArray<Download>) => rows.map(({ desired, status }) => [status, desired])
 
