@@ -42,20 +42,22 @@ describe("power cuts", () => {
         yield* disk.mount
         const ledger = new Ledger(database, dir)
         const reserve = [...items]
-        const add = (count: number) =>
+        /** Adds the next of these, first of all the small ones if asked for. */
+        const add = (count: number, small: boolean = false, ...more: ReadonlyArray<string>) =>
           Effect.suspend(() => {
+            if (small) reserve.sort((a, b) => Number(b.kind === "small") - Number(a.kind === "small"))
             const some = reserve.splice(0, count)
-            if (some.length === 0) return Effect.void
             const how = ["--quiet", "--db", database, "--dir", dir, "--retry-delay", "200ms"]
-            return Effect.map(world.run("add", ...how, ...some.map(({ url }) => url)), (added) => {
+            return Effect.map(world.run("add", ...how, ...more, ...some.map(({ url }) => url)), (added) => {
               expect(added).toMatchObject({ code: 0, stderr: "" })
               ledger.acknowledge(added.stdout.trim().split("\n"), some)
+              return some
             })
           })
         const engine = ["run", "--db", database, "--concurrency", "8", "--quiet", ...durability]
         const requests = () => origins.reduce((sum, { requests }) => sum + requests.length, 0)
 
-        yield* add(60)
+        yield* add(50)
         const seen = { claimed: 0, files: 0, atWork: 0, publishing: 0 }
         const exact = new Set<string>()
         for (let cut = 1; cut <= cuts; cut++) {
@@ -64,9 +66,18 @@ describe("power cuts", () => {
             Effect.gen(function* () {
               const running = yield* world.start(...engine)
               yield* running.during(eventually(() => requests() > before))
-              yield* running.during(Effect.sleep(chance.int(0, 1800)))
+              yield* running.during(Effect.sleep(chance.int(0, 1500)))
+              const moment = cut % 3
               // what is acknowledged an instant before is there as well
-              if (cut % 2 === 0) yield* running.during(add(5))
+              if (moment === 1) yield* running.during(add(3))
+              if (moment === 2) {
+                // small files that come in one go, so that some are getting their names
+                const some = yield* add(8, true, "--priority", "9")
+                const point = chance.int(1, some.length - 1)
+                const served = () => some.filter(({ origin, path }) => origin.sent(path) > 0).length >= point
+                yield* running.during(Effect.raceFirst(world.origin.until(served), Effect.sleep("5 seconds")))
+                yield* Effect.sleep(chance.int(0, 12))
+              }
               // one that dies so often without a checkpoint is given up, by design; that is not what this is about
               const doomed = () =>
                 ledger
