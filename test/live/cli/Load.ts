@@ -77,7 +77,11 @@ export const make = (
       url: origin.url(`${kind === "redirected" ? "/elsewhere" : "/files"}/${name}`),
       path: `/files/${name}`,
       size,
-      rate: kind === "small" ? 10 * MiB : Math.ceil(size / chance.between(1, seconds))
+      // large ones slowly enough that the kernel's buffers stay empty: the origin counts what lies in there as served
+      rate:
+        kind === "small"
+          ? 10 * MiB
+          : Math.ceil(kind === "large" ? chance.between(3 * MiB, 4 * MiB) : size / chance.between(1, seconds))
     }
     behave(item, chance, item.rate)
     return item
@@ -109,9 +113,10 @@ export interface Waste {
 
 /**
  * What was served of files that are complete now, each request held against the one before it: none begins before the one
- * before began, and none asks again for more than may be lost.
+ * before began, so no checkpoint is ever lost. After a kill none asks again for more than may be lost; after a power cut that
+ * can't be told from here, as the engine goes on receiving, in vain, until it is killed too.
  */
-export const wasteOf = (items: ReadonlyArray<Item>): Waste => {
+export const wasteOf = (items: ReadonlyArray<Item>, after: "kill" | "power cut"): Waste => {
   const waste = { served: 0, again: 0, bound: 0, second: 0, lost: 0 }
   for (const { name, origin, path, rate, size } of items) {
     const bodies = origin.requestsFor(path).filter(({ status }) => status === 200 || status === 206)
@@ -126,7 +131,7 @@ export const wasteOf = (items: ReadonlyArray<Item>): Waste => {
       const again = start + body.sent - startOf(next)
       const allowed = Math.min(body.sent, Math.max(allowance, rate))
       if (size > wholeSize) expect(startOf(next), `a restart of ${name}`).toBeGreaterThanOrEqual(start)
-      expect(again, `bytes of ${name} fetched again`).toBeLessThanOrEqual(allowed)
+      if (after === "kill") expect(again, `bytes of ${name} fetched again`).toBeLessThanOrEqual(allowed)
       waste.again += again
       waste.bound += allowed
       waste.second += Math.min(body.sent, rate)

@@ -112,14 +112,14 @@ describe("power cuts", () => {
         expect(ledger.expectFiles()).toEqual(items.map(({ name }) => name).sort())
         const orphans = ledger.expectNothingElse()
         const attempts = ledger.expectAttempts()
-        const waste = Load.wasteOf(items)
+        const waste = Load.wasteOf(items, "power cut")
 
         const inMiB = (bytes: number) => `${(bytes / MiB).toFixed(1)} MiB`
         console.log(
           [
             `seed ${seed}: ${cuts} cuts in all of ${((performance.now() - begun) / 1000).toFixed(0)} s; ${seen.files} of ${items.length} files whole after the last`,
             `${seen.atWork} downloads at work at the cuts, ${seen.publishing} of them about to get their names; ${inMiB(seen.claimed)} claimed, and found`,
-            `served ${inMiB(waste.served)} for ${inMiB(Load.sizeOf(items))}: ${inMiB(waste.again)} again over ${waste.lost} requests; allowed ${inMiB(waste.bound)}`,
+            `served ${inMiB(waste.served)} for ${inMiB(Load.sizeOf(items))}: ${inMiB(waste.again)} again over ${waste.lost} requests; kills would be allowed ${inMiB(waste.bound)}`,
             `${attempts} attempts logged; ${ledger.orphans.size} parts left without a row by a cut, ${orphans.length} of them for good`
           ].join("\n  ")
         )

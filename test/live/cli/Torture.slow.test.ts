@@ -233,7 +233,7 @@ describe("torture", () => {
         expect(ledger.expectFiles()).toEqual(complete.map(({ name }) => name).sort())
         const orphans = ledger.expectNothingElse()
         const attempts = ledger.expectAttempts()
-        const waste = Load.wasteOf(complete)
+        const waste = Load.wasteOf(complete, "kill")
         expect(waste.again).toBeLessThanOrEqual(waste.bound)
 
         const last = yield* consume(world, "done")
