@@ -6,7 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { readFileSync } from "node:fs"
 import { monitorEventLoopDelay } from "node:perf_hooks"
-import { Downloads, layer } from "../dist/lib/index.js"
+
+// what is built, if it is: no import that the checks of a clean checkout could not follow
+const { Downloads, layer } = await import(new URL("../dist/lib/index.js", import.meta.url).href)
 
 const [command, database, origin, amount] = process.argv.slice(2)
 const directory = `${database}.files`

@@ -159,15 +159,20 @@ export const admissionSuite = (name: string, layer: StoreLayer): void => {
               { own: true }
             )
             for (let claimed = yield* claim(500); claimed.length > 0; claimed = yield* claim(500)) {
-              for (const { id } of claimed) {
-                yield* store.note(
-                  id,
-                  Message.Failed({
-                    failure: failure("HostCooling", 1e6),
-                    verdict: { _tag: "WaitUntil", at: 1e6 }
-                  })
-                )
-              }
+              yield* Effect.forEach(
+                claimed,
+                ({ id }) =>
+                  Effect.flatten(
+                    store.note(
+                      id,
+                      Message.Failed({
+                        failure: failure("HostCooling", 1e6),
+                        verdict: { _tag: "WaitUntil", at: 1e6 }
+                      })
+                    )
+                  ),
+                { concurrency: "unbounded", discard: true }
+              )
             }
             yield* store.enqueue(
               Array.from({ length: hosts }, (_, i) => accepted(`http://h${i}/2`)),

@@ -107,7 +107,7 @@ export const make = (book: Book) => {
         })
       yield* together(plan.orders.map((i) => one(book.orders[i]!)))
       // a queue runner waits for more
-      if (plan.adopt) yield* Effect.never
+      if (plan.adopt) return yield* Effect.never
     })
 
   const command = ({ deed, order, priority, tag }: CommandPlan) =>
