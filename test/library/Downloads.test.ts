@@ -208,7 +208,7 @@ describe("events and progress", () => {
       ])
       expect(events.every((event) => event.id === id && event.meta === 7)).toBe(true)
       expect(
-        Schema.decodeUnknownSync(Schema.Array(DownloadEvent))(JSON.parse(JSON.stringify(events)))
+        yield* Schema.decodeUnknown(Schema.Array(DownloadEvent))(JSON.parse(JSON.stringify(events)))
       ).toEqual(events)
       const asked = yield* (yield* World).requests
       expect(asked.map(({ headers }) => headers.get("range"))).toEqual([undefined, undefined, "bytes=4-"])

@@ -57,7 +57,7 @@ describe("consumers", () => {
       expect(removed.stderr.text).toBe('sluice: the consumer "index" is forgotten\n')
       expect(removed.exit).toMatchObject({ left: { message: 'there is no consumer "none"' } })
       const last = yield* written(Consumers.remove(["\u001b[2Jconverter"], { json: true }))
-      expect(Schema.decodeUnknownSync(Schema.parseJson(Event))(last.stdout.text)).toMatchObject({
+      expect(yield* Schema.decodeUnknown(Schema.parseJson(Event))(last.stdout.text)).toMatchObject({
         event: "consumer-removed",
         name: "\u001b[2Jconverter"
       })

@@ -15,6 +15,8 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
+import type { DownloadError } from "../../../src/domain/DownloadError.js"
+import type { StoreError } from "../../../src/domain/StoreError.js"
 import * as Database from "../../../src/layers/Database.js"
 import * as Engine from "../../../src/layers/Engine.js"
 import type { Downloads } from "../../../src/services/Downloads.js"
@@ -190,7 +192,7 @@ class FleetRun {
   private start(
     what: string,
     options: Partial<EngineOptionsShape>,
-    program: () => Effect.Effect<void, unknown, Downloads | Scope.Scope>,
+    program: () => Effect.Effect<void, DownloadError | StoreError, Downloads | Scope.Scope>,
     plan?: EnginePlan
   ): Process {
     const { database, disk, life, scenario, sim, wire } = this.world
