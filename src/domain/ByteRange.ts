@@ -11,8 +11,9 @@ export interface ContentRange {
   readonly total: number | undefined
 }
 
-/** The Range field that asks for everything from `start` on. */
-export const from = (start: number): string => `bytes=${start}-`
+/** The Range field that asks for everything from `start` on, or up to `end`, which is not asked for. */
+export const from = (start: number, end?: number): string =>
+  end === undefined ? `bytes=${start}-` : `bytes=${start}-${end - 1}`
 
 const decimal = /^\d{1,16}$/
 

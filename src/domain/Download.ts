@@ -6,6 +6,7 @@
  */
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import type { Coverage } from "./Coverage.js"
 import { Reason } from "./DownloadError.js"
 import type { DownloadId } from "./DownloadId.js"
 import type { DownloadOptions, Header } from "./DownloadRequest.js"
@@ -104,8 +105,10 @@ export interface Download {
   readonly filename: string | null
   /** The unfinished file; null if there is none. */
   readonly part: PartRecord | null
-  /** Bytes from offset 0 that are on stable storage in the part file. */
+  /** Bytes that are on stable storage in the part file. */
   readonly checkpoint: number
+  /** Where they are in it; null for: at its beginning. */
+  readonly segments: Coverage | null
   /** Bytes in all; null while the server has not said. */
   readonly total: number | null
   /** What tells this version of the resource from others. */

@@ -26,11 +26,15 @@ export const defaultOptions = {
   giveUp: 24 * 3_600_000,
   onConflict: "rename",
   checksum: null,
-  maxSize: null
+  maxSize: null,
+  connections: 4
 } as const
 
 const option = <A, I, Name extends keyof typeof defaultOptions>(name: Name, schema: Schema.Schema<A, I>) =>
   Schema.optionalWith(schema, { default: () => defaultOptions[name] as unknown as A })
+
+/** So many connections one download may have; more would help nobody but itself. */
+export const maxConnections = 16
 
 /** How to go about a download; stored with its row, as JSON, hence finite. All times in milliseconds. */
 export const DownloadOptions = Schema.Struct({
@@ -52,7 +56,12 @@ export const DownloadOptions = Schema.Struct({
    */
   checksum: option("checksum", Schema.NullOr(Checksum)),
   /** Bytes that the file may have at most; more ends the download for good. @default null, no limit */
-  maxSize: option("maxSize", Schema.NullOr(Schema.NonNegativeInt))
+  maxSize: option("maxSize", Schema.NullOr(Schema.NonNegativeInt)),
+  /**
+   * Connections at most, 1 to 16: a large file from a server that proves ranges is fetched by several where that is faster.
+   * @default 4
+   */
+  connections: option("connections", Schema.Int.pipe(Schema.between(1, maxConnections)))
 })
 export type DownloadOptions = typeof DownloadOptions.Type
 

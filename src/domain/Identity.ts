@@ -7,6 +7,7 @@
  */
 import * as Option from "effect/Option"
 import { from, parseContentRange, parseLength, parseUnsatisfied } from "./ByteRange.js"
+import type { Span } from "./Coverage.js"
 import type { DownloadError } from "./DownloadError.js"
 import { fromStatus, make } from "./DownloadError.js"
 import type { Headers } from "./Headers.js"
@@ -16,7 +17,7 @@ import { retryAfterMillis } from "./RetryAfter.js"
 import type { Validator } from "./Validator.js"
 import * as Validators from "./Validator.js"
 
-/** What is on the disk already: `bytes` from offset 0, of the version that `validator` names. */
+/** What is on the disk already: so many bytes of the version that `validator` names, all at the beginning or not. */
 export interface Held {
   readonly bytes: number
   readonly total: number | undefined
@@ -25,38 +26,76 @@ export interface Held {
 
 export const nothing: Held = { bytes: 0, total: undefined, validator: Validators.none }
 
-/** What the next request asks for. `start` is 0 where nothing could prove that the rest belongs to the bytes held. */
+/** What the next request asks for: the whole, or a range of it. */
 export interface Ask {
+  /** Whether a range is asked for. If not, `start` is 0, as nothing is held, or nothing could prove what belongs to it. */
+  readonly ranged: boolean
   readonly start: number
+  /** Bytes before what is missing that are asked for once more, to be compared with those held. */
+  readonly overlap: number
+  /** What has to prove that the rest belongs to what is held. */
+  readonly proof: "validator" | "digest"
   readonly headers: ReadonlyArray<readonly [string, string]>
 }
 
-/** Plans the request for the missing bytes (RFC 9110 sections 13.1.5 and 14.2). */
-export const ask = (held: Held): Ask => {
+/** How to ask. */
+export interface Asking {
+  /** What is missing; without an end, to the end of the resource. @default all beyond the bytes held */
+  readonly span?: Span | undefined
+  /** Without If-Range: the server answers that with the whole, though nothing has changed. @default false */
+  readonly plainly?: boolean | undefined
+  /** Whether the whole will be held against a digest before anybody sees it. @default false */
+  readonly verified?: boolean | undefined
+}
+
+/** Where nothing but a digest can prove the rest, so many of the bytes held are fetched once more and compared. */
+export const overlapBytes = 64 * 1024
+
+/**
+ * Plans the request for missing bytes (RFC 9110 sections 13.1.5 and 14.2). In order: a validator proves what comes; else
+ * the digest of the whole will, and an overlap tells early if it can't; else all is asked for anew.
+ */
+export const ask = (held: Held, { plainly, span, verified }: Asking = {}): Ask => {
   const headers: Array<readonly [string, string]> = [["accept-encoding", "identity"]]
-  if (held.bytes === 0 || !Validators.canProve(held.validator)) return { start: 0, headers }
-  headers.push(["range", from(held.bytes)])
-  const ifRange = Validators.ifRange(held.validator)
+  const proved = Validators.canProve(held.validator)
+  const [from_, end] = span ?? [held.bytes, Infinity]
+  const overlap = proved ? 0 : Math.min(from_, overlapBytes)
+  if (held.bytes === 0 || !(proved || (verified === true && held.total !== undefined && overlap > 0))) {
+    return { ranged: false, start: 0, overlap: 0, proof: "validator", headers }
+  }
+  const start = from_ - overlap
+  headers.push(["range", from(start, end === Infinity || end === held.total ? undefined : end)])
+  const ifRange = proved && plainly !== true ? Validators.ifRange(held.validator) : undefined
   if (ifRange !== undefined) headers.push(["if-range", ifRange])
-  return { start: held.bytes, headers }
+  return { ranged: true, start, overlap, proof: proved ? "validator" : "digest", headers }
 }
 
 /** What to do with a response. `bodyLength` is what the body must have, where it was announced. */
 export type Verdict =
   | {
       readonly _tag: "Body"
-      /** Where the first body byte goes: 0, or exactly the bytes held. */
+      /** Where the first body byte goes: 0 of a new beginning, or exactly what was asked for. */
       readonly start: number
+      /** Whether it is the whole, and nothing of what is held counts any more. */
+      readonly fresh: boolean
       readonly bodyLength: number | undefined
       readonly total: number | undefined
       readonly validator: Validator
+      /** Whether the server has shown that it serves ranges, or says that it does. */
+      readonly ranges: boolean
       /** Why the bytes held are given up, where they are. */
       readonly restart: string | undefined
     }
-  | { readonly _tag: "AskAgainFromZero"; readonly why: string }
+  /** The part has all there is: the resource has come without a length, and ends where the part does. */
+  | { readonly _tag: "Complete" }
+  /** Nothing has changed, and yet the whole was sent: ask once more, without If-Range. */
+  | { readonly _tag: "AskPlainly"; readonly why: string }
+  /** `changed`: it is another version, for certain. Else nothing proves that it isn't. */
+  | { readonly _tag: "AskAgainFromZero"; readonly why: string; readonly changed: boolean }
   | { readonly _tag: "Failed"; readonly error: DownloadError }
 
 const failed = (error: DownloadError): Verdict => ({ _tag: "Failed", error })
+const again = (why: string, changed = false): Verdict => ({ _tag: "AskAgainFromZero", why, changed })
 const violation = (detail: string): Verdict => failed(make("ProtocolViolation", detail))
 const unwanted = (field: string): Verdict =>
   failed(
@@ -65,13 +104,21 @@ const unwanted = (field: string): Verdict =>
 
 /**
  * Judges the final (not redirecting) response to `asked`, given what is held.
- * `now` is the time of receipt in milliseconds, for Retry-After dates.
+ * `now` is the time of receipt in milliseconds, for Retry-After dates; `path` that of the address it came from, where
+ * redirects have led to another than was asked for.
  */
-export const judge = (held: Held, asked: Ask, status: number, headers: Headers, now: number): Verdict => {
+export const judge = (
+  held: Held,
+  asked: Ask,
+  status: number,
+  headers: Headers,
+  now: number,
+  path?: string
+): Verdict => {
   if (status !== 200 && status !== 206 && status !== 416) {
     return failed(fromStatus(status, retryAfterMillis(single(headers, "retry-after"), now)))
   }
-  if (status === 416) return unsatisfied(held, asked, headers)
+  if (status === 416) return unsatisfied(held, asked, headers, Validators.fromHeaders(headers, path))
   const coding = headers.get("content-encoding")?.join(",").trim().toLowerCase()
   if (coding !== undefined && coding !== "" && coding !== "identity") {
     return unwanted(`Content-Encoding: ${coding}`)
@@ -86,26 +133,42 @@ export const judge = (held: Held, asked: Ask, status: number, headers: Headers, 
     return violation("the server sent a malformed or contradictory Content-Length")
   if (headers.get("content-type")?.some((value) => /^\s*multipart\/byteranges/i.test(value))) {
     const why = "the server answered with multipart/byteranges, which was not asked for"
-    return asked.start === 0 ? violation(why) : { _tag: "AskAgainFromZero", why }
+    return asked.ranged ? again(why) : violation(why)
   }
-  const validator = Validators.fromHeaders(headers)
+  const validator = Validators.fromHeaders(headers, path)
   if (status === 200) {
+    if (
+      asked.ranged &&
+      asked.headers.some(([name]) => name === "if-range") &&
+      same(held, length.value, validator)
+    )
+      return { _tag: "AskPlainly", why: "the server sent the whole resource, though it has not changed" }
     return {
       _tag: "Body",
       start: 0,
+      fresh: true,
       bodyLength: length.value,
       total: length.value,
       validator,
-      restart:
-        asked.start > 0
-          ? "the server sent the whole resource anew (it changed, or ranges are not supported)"
-          : held.bytes > 0
-            ? "nothing could prove that the rest belongs to the part already held"
-            : undefined
+      ranges: servesRanges(headers),
+      restart: asked.ranged
+        ? "the server sent the whole resource anew (it changed, or ranges are not supported)"
+        : held.bytes > 0
+          ? "nothing could prove that the rest belongs to the part already held"
+          : undefined
     }
   }
   return partial(held, asked, headers, length.value, validator)
 }
+
+/** The very version that is held, as its strong tag says. */
+const same = (held: Held, total: number | undefined, validator: Validator): boolean =>
+  Validators.strongTag(held.validator) !== undefined &&
+  Validators.proves(held.validator, validator) &&
+  (total === undefined || held.total === undefined || total === held.total)
+
+const servesRanges = (headers: Headers): boolean =>
+  headers.get("accept-ranges")?.some((value) => /(^|,)\s*bytes\s*(,|$)/i.test(value)) === true
 
 const partial = (
   held: Held,
@@ -114,59 +177,47 @@ const partial = (
   bodyLength: number | undefined,
   validator: Validator
 ): Verdict => {
-  if (asked.start === 0) return violation("the server sent a part (206) though the whole was asked for")
+  if (!asked.ranged) return violation("the server sent a part (206) though the whole was asked for")
   const range = Option.flatMap(Option.fromNullable(single(headers, "content-range")), parseContentRange)
-  if (Option.isNone(range))
-    return { _tag: "AskAgainFromZero", why: "the server sent a 206 without a valid Content-Range" }
+  if (Option.isNone(range)) return again("the server sent a 206 without a valid Content-Range")
   const { start, end, total } = range.value
-  if (start !== held.bytes) {
-    return {
-      _tag: "AskAgainFromZero",
-      why: `the server sent bytes from ${start} where ${held.bytes} was asked for`
-    }
-  }
-  if (bodyLength !== undefined && bodyLength !== end - start + 1) {
-    return { _tag: "AskAgainFromZero", why: "Content-Length and Content-Range of the 206 disagree" }
-  }
-  if (total !== undefined && held.total !== undefined && total !== held.total) {
-    return {
-      _tag: "AskAgainFromZero",
-      why: `the resource has ${total} bytes now and had ${held.total} before`
-    }
-  }
+  if (start !== asked.start)
+    return again(`the server sent bytes from ${start} where ${asked.start} was asked for`)
+  if (bodyLength !== undefined && bodyLength !== end - start + 1)
+    return again("Content-Length and Content-Range of the 206 disagree")
+  if (total !== undefined && held.total !== undefined && total !== held.total)
+    return again(`the resource has ${total} bytes now and had ${held.total} before`, true)
   const whole = total ?? held.total
-  if (whole === undefined) {
-    return { _tag: "AskAgainFromZero", why: "the server does not say how long the resource is" }
-  }
-  if (end >= whole) {
-    return { _tag: "AskAgainFromZero", why: "the range sent lies beyond the end of the resource" }
-  }
-  if (!Validators.proves(held.validator, validator)) {
-    return {
-      _tag: "AskAgainFromZero",
-      why: "nothing proves that the rest offered belongs to the part already held"
-    }
-  }
+  if (whole === undefined) return again("the server does not say how long the resource is")
+  if (end >= whole) return again("the range sent lies beyond the end of the resource")
+  if (Validators.refutes(held.validator, validator))
+    return again("the validators of the resource have changed", true)
+  if (asked.proof === "validator" && !Validators.proves(held.validator, validator))
+    return again("nothing proves that the rest offered belongs to the part already held")
   return {
     _tag: "Body",
     start,
+    fresh: false,
     bodyLength: end - start + 1,
     total: whole,
     validator: held.validator,
+    ranges: true,
     restart: undefined
   }
 }
 
-const unsatisfied = (held: Held, asked: Ask, headers: Headers): Verdict => {
-  if (asked.start === 0) return failed(fromStatus(416, undefined))
-  const total = Option.flatMap(Option.fromNullable(single(headers, "content-range")), parseUnsatisfied)
-  return {
-    _tag: "AskAgainFromZero",
-    why: Option.match(total, {
-      onNone: () => "the server can't satisfy the range asked for",
-      onSome: (bytes) => `the resource has ${bytes} bytes now, and ${held.bytes} are already held`
-    })
-  }
+const unsatisfied = (held: Held, asked: Ask, headers: Headers, validator: Validator): Verdict => {
+  if (!asked.ranged) return failed(fromStatus(416, undefined))
+  const total = Option.getOrUndefined(
+    Option.flatMap(Option.fromNullable(single(headers, "content-range")), parseUnsatisfied)
+  )
+  if (total === undefined) return again("the server can't satisfy the range asked for")
+  if (total === held.bytes && held.total === undefined && same(held, total, validator))
+    return { _tag: "Complete" }
+  return again(
+    `the resource has ${total} bytes now, and ${held.bytes} are already held`,
+    held.total !== undefined && total !== held.total
+  )
 }
 
 type Length = { readonly _tag: "Ok"; readonly value: number | undefined } | { readonly _tag: "Malformed" }

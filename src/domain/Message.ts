@@ -4,6 +4,7 @@
  */
 import * as Data from "effect/Data"
 import type { Checksum } from "./Checksum.js"
+import type { Coverage } from "./Coverage.js"
 import type { EngineId, Failure, FinalRecord, Outcome, PartRecord } from "./Download.js"
 import type { Validator } from "./Validator.js"
 
@@ -26,8 +27,12 @@ export type Message = Data.TaggedEnum<{
     readonly total: number | null
     readonly validator: Validator
   }
-  /** `bytes` from offset 0 are on stable storage. */
-  Checkpointed: { readonly bytes: number; readonly total: number | null }
+  /** `bytes` are on stable storage: the first ones, or where `segments` says. */
+  Checkpointed: {
+    readonly bytes: number
+    readonly total: number | null
+    readonly segments: Coverage | null
+  }
   /**
    * All bytes are verified and on stable storage; the file is about to get this name. `verified` is the checksum they have
    * been found to have: where the row asks for another by now, nothing is recorded, and it has to be verified first.

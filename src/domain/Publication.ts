@@ -2,6 +2,7 @@
  * What a restart concludes from the names it finds on disk, for an unfinished part and for a file that was about to get
  * its final name. Pure; the worker does what is concluded here.
  */
+import { type Coverage, empty, endOf, prefix } from "./Coverage.js"
 import type { Download, FinalRecord, PartRecord } from "./Download.js"
 import type { FileFacts } from "./FileFacts.js"
 import { ownPartName } from "./FileName.js"
@@ -36,13 +37,17 @@ export const conclude = (
 }
 
 /**
- * How many bytes of an opened part can be built upon: the checkpoint, if the inode is the one we made and the file
- * still holds that much. Bytes beyond the checkpoint prove nothing and are ignored.
+ * What of an opened part can be built upon: what the checkpoint claims, if the inode is the one we made and the file still
+ * goes that far. Bytes beyond that prove nothing and are ignored.
  */
-export const usable = (download: Download, part: PartRecord, facts: FileFacts): number =>
-  sameFile(part, facts) && facts.kind === "file" && facts.size >= download.checkpoint
-    ? download.checkpoint
-    : 0
+export const usable = (download: Download, part: PartRecord, facts: FileFacts): Coverage => {
+  const claimed = claims(download)
+  return sameFile(part, facts) && facts.kind === "file" && facts.size >= endOf(claimed) ? claimed : empty
+}
+
+/** Where the bytes are that the row claims. */
+export const claims = ({ checkpoint, segments }: Pick<Download, "checkpoint" | "segments">): Coverage =>
+  segments ?? prefix(checkpoint)
 
 /**
  * The name under which a crash may have left a part that the row does not know: a small file is written before its row is.

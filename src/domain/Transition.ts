@@ -110,12 +110,14 @@ const apply = (download: Download, message: Message, at: number): Download => {
         total: message.total,
         validator: message.validator,
         publishing: null,
-        checkpoint: 0
+        checkpoint: 0,
+        segments: null
       }
     case "Checkpointed":
       return {
         ...download,
         checkpoint: message.bytes,
+        segments: message.segments,
         total: message.total,
         ...(resumable(download, message.bytes)
           ? { strikes: download.strikes.filter(isMismatch), crashes: 0, waitingSince: null }
@@ -133,6 +135,7 @@ const apply = (download: Download, message: Message, at: number): Download => {
         filename: message.record.name,
         publishing: message.record,
         checkpoint: message.record.size,
+        segments: null,
         total: message.record.size,
         part: null,
         failure: null,
@@ -164,7 +167,15 @@ const apply = (download: Download, message: Message, at: number): Download => {
     }
     case "Renounced":
       // the part stays on record, so that whoever comes after a crash here can still remove it
-      return { ...download, checkpoint: 0, attemptFrom: 0, total: null, validator: null, publishing: null }
+      return {
+        ...download,
+        checkpoint: 0,
+        segments: null,
+        attemptFrom: 0,
+        total: null,
+        validator: null,
+        publishing: null
+      }
     case "PauseRequested":
       return download.status === "processing"
         ? { ...download, desired: unlessCancelled(download, "paused") }
@@ -187,7 +198,9 @@ const apply = (download: Download, message: Message, at: number): Download => {
  * server that cuts every answer would be asked for the same bytes for ever.
  */
 const resumable = (download: Download, bytes: number): boolean =>
-  bytes > download.attemptFrom && download.validator !== null && canProve(download.validator)
+  bytes > download.attemptFrom &&
+  download.validator !== null &&
+  (canProve(download.validator) || download.options.checksum !== null)
 
 /**
  * Failures that no progress makes up for: the bytes came well and were the wrong ones, so that the next ones' coming well

@@ -21,7 +21,12 @@ export const Validator = Schema.Struct({
   /** The Last-Modified field, verbatim. */
   lastModified: Schema.optional(Schema.String),
   /** Whether `lastModified` was at least 60 s older than the response's Date, and no build tool's constant. */
-  lastModifiedStrong: Schema.Boolean
+  lastModifiedStrong: Schema.Boolean,
+  /**
+   * The path of the address that answered, where redirects had led to another than was asked for: validators speak of
+   * one resource only. Neither its host (mirrors) nor its query (signatures, which differ each time).
+   */
+  path: Schema.optional(Schema.String)
 })
 export type Validator = typeof Validator.Type
 
@@ -32,8 +37,8 @@ const entityTag = /^(W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/
 
 const oldest = Date.UTC(1990)
 
-/** From a response's fields; a malformed date counts as absent. */
-export const fromHeaders = (headers: Headers): Validator => {
+/** From a response's fields; a malformed date counts as absent. `path`: see there. */
+export const fromHeaders = (headers: Headers, path?: string): Validator => {
   const etag = single(headers, "etag") ?? headers.get("etag")?.join(", ")
   const lastModified = single(headers, "last-modified")
   const modifiedAt = HttpDate.parse(lastModified ?? "")
@@ -42,7 +47,8 @@ export const fromHeaders = (headers: Headers): Validator => {
     ...(etag === undefined ? {} : { etag }),
     ...(lastModified === undefined || modifiedAt === undefined ? {} : { lastModified }),
     lastModifiedStrong:
-      modifiedAt !== undefined && date !== undefined && modifiedAt >= oldest && date - modifiedAt >= 60_000
+      modifiedAt !== undefined && date !== undefined && modifiedAt >= oldest && date - modifiedAt >= 60_000,
+    ...(path === undefined ? {} : { path })
   }
 }
 
@@ -71,6 +77,7 @@ export const ifRange = (validator: Validator): string | undefined =>
  * proof, different or missing is not. Else the same strong date is proof, unless the tags contradict it.
  */
 export const proves = (held: Validator, received: Validator): boolean => {
+  if (held.path !== received.path) return false
   const tag = strongTag(held)
   if (tag !== undefined) return strongTag(received) === tag
   const date = strongDate(held)
@@ -78,3 +85,11 @@ export const proves = (held: Validator, received: Validator): boolean => {
   const weaklyDifferent = held.etag !== received.etag
   return received.lastModified === date && !weaklyDifferent
 }
+
+/** Whether `received` speaks of another version for certain: a field that both have differs. */
+export const refutes = (held: Validator, received: Validator): boolean =>
+  held.path === received.path &&
+  ((held.etag !== undefined && received.etag !== undefined && held.etag !== received.etag) ||
+    (held.lastModified !== undefined &&
+      received.lastModified !== undefined &&
+      held.lastModified !== received.lastModified))

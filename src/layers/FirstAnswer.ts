@@ -30,6 +30,7 @@ import type { Reporter, Transferred, Whole } from "../services/Transport.js"
 import type { Activity, ByteSink, ResponseHead, Shape as Wire, WireResponse } from "../services/Wire.js"
 import { boundedSink, type BoundedSink } from "./BoundedSink.js"
 import * as PartSession from "./PartSession.js"
+import type { PartWriter } from "./PartWriter.js"
 import type { Watchdog } from "./Watchdog.js"
 
 /** The largest body that is taken into memory, in bytes. */
@@ -50,6 +51,7 @@ export interface Answered {
 export interface Moved {
   readonly _tag: "Moved"
   readonly session: PartSession.PartSession
+  readonly writer: PartWriter
   readonly bodyLength: number | undefined
   /** Of the part. */
   readonly scope: Scope.CloseableScope
@@ -152,8 +154,9 @@ export const make =
             Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
           )
           const session = yield* opening
-          gathering.moveTo(session.write(total))
-          moved = { _tag: "Moved", session, bodyLength: body.bodyLength, scope }
+          const writer = session.write(0, total)
+          gathering.moveTo(writer)
+          moved = { _tag: "Moved", session, writer, bodyLength: body.bodyLength, scope }
           return session
         })
 
@@ -225,9 +228,9 @@ export const make =
 export const close = ({ scope }: Moved): Effect.Effect<void> => Scope.close(scope, Exit.void)
 
 /** What is left to do with a body that has come, and has gone into a part. */
-export const finish = ({ bodyLength, session }: Moved): Effect.Effect<Transferred, Failures> =>
+export const finish = ({ bodyLength, session, writer }: Moved): Effect.Effect<Transferred, Failures> =>
   Effect.gen(function* () {
-    const fault = Identity.bodyFault(bodyLength, yield* session.settle)
+    const fault = Identity.bodyFault(bodyLength, yield* session.settle(writer))
     if (fault !== undefined) {
       yield* session.renounce
       return yield* fault

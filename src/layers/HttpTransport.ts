@@ -29,6 +29,7 @@ import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
 import { boundedSink } from "./BoundedSink.js"
 import * as FirstAnswer from "./FirstAnswer.js"
 import * as PartSession from "./PartSession.js"
+import * as Segments from "./Segments.js"
 import * as Watchdog from "./Watchdog.js"
 
 /** A whole file of so many bytes or more is recorded before it is verified. */
@@ -36,18 +37,15 @@ const worthRecording = 8 * 1024 * 1024
 
 type Failures = DownloadError.DownloadError | StoreError
 
-/** How a round ended: all is there, ask for the rest, or the name is taken and the policy is to skip. */
-type Round = "complete" | "more" | { readonly skipped: string }
-
-type Body = Extract<Identity.Verdict, { readonly _tag: "Body" }>
-
 const make = Effect.gen(function* () {
   const wire = yield* Wire
   const disk = yield* PartFile
-  const { checkpointInterval } = yield* EngineOptions
+  const { checkpointInterval, segmentation } = yield* EngineOptions
   const watchdog = yield* Watchdog.make
+  const clock = yield* Effect.clock
+  const segments = { clock, interval: checkpointInterval, policy: segmentation, watchdog }
 
-  /** One request, its redirects followed. */
+  /** One request, its redirects followed. `first`: the answer to it, if that is there already. */
   const follow = (
     download: Download,
     headers: ReadonlyArray<readonly [string, string]>,
@@ -73,115 +71,35 @@ const make = Effect.gen(function* () {
       }
     })
 
-  /**
-   * The body was complete and yet not as long as it had announced, so its bytes need not be those asked for: a whole
-   * resource sent as a part looks like this. From 0 then, since checkpoints may hold some of it by now.
-   */
-  const contradicted = (
-    session: PartSession.PartSession,
-    body: Body,
-    fault: DownloadError.DownloadError
-  ): Effect.Effect<"more", Failures> =>
-    Effect.zipRight(
-      session.renounce,
-      body.start === 0
-        ? Effect.fail(fault)
-        : Effect.as(Effect.logInfo(`starting again from 0: ${fault.detail}`), "more" as const)
-    )
-
-  // uninterruptible but for the body itself: what has proved wrong must not be claimed on the way out
-  const receive = (
-    session: PartSession.PartSession,
-    response: WireResponse,
-    body: Body,
-    maxSize: number | null
-  ) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        const bound = Identity.bodyLimit(body.bodyLength, body.start, maxSize)
-        const sink = boundedSink(session.write(body.total), bound)
-        const ended = yield* Effect.exit(restore(response.pipe(sink)))
-        if (sink.excess !== undefined) return yield* contradicted(session, body, sink.excess)
-        yield* ended
-        const received = yield* session.settle
-        const fault = Identity.bodyFault(body.bodyLength, received)
-        if (fault !== undefined) return yield* contradicted(session, body, fault)
-        if (body.total === undefined || session.held.bytes === body.total) return "complete"
-        // a 206 may be shorter than what was asked for (RFC 9110 section 15.3.7): ask for the rest
-        if (received > 0) return "more"
-        return yield* DownloadError.make("ProtocolViolation", "the server sent an empty part")
-      })
-    )
-
   /** With the answer to the first request, if that is there already. */
   const transferFrom = (download: Download, reporter: Reporter, answered: FirstAnswer.Answered | undefined) =>
     Effect.gen(function* () {
       const { checksum, maxSize, stallTimeout, timeout } = download.options
       const session = yield* PartSession.open(disk, download, reporter)
-      const activity: Activity = answered?.activity ?? { phase: "connecting", bytes: 0, held: false }
+      const { bytes, total } = session.held
+      const tooLarge = bytes === total ? Identity.sizeFault(maxSize, total) : undefined
+      if (tooLarge !== undefined) return yield* tooLarge
       let first = answered
-      /** What is held could not be continued: ask for all of it. */
-      let distrusted = false
 
-      const round: Effect.Effect<Round, Failures, Scope.Scope> = Effect.gen(function* () {
-        const held = distrusted ? Identity.nothing : session.held
-        const asked = Identity.ask(held)
-        const { response, url } = yield* follow(download, asked.headers, activity, first)
-        first = undefined
-        const now = yield* Clock.currentTimeMillis
-        const verdict = Identity.judge(held, asked, response.status, response.headers, now)
-        if (verdict._tag === "Failed") {
-          yield* response.discard
-          return yield* verdict.error
-        }
-        if (verdict._tag === "AskAgainFromZero") {
-          yield* response.discard
-          yield* Effect.logInfo(`starting again from 0: ${verdict.why}`)
-          distrusted = true
-          return "more"
-        }
-        const tooLarge = Identity.sizeFault(maxSize, verdict.total)
-        if (tooLarge !== undefined) {
-          yield* response.discard
-          return yield* tooLarge
-        }
-        if (verdict.start === 0) {
-          if (verdict.restart !== undefined)
-            yield* Effect.logInfo(`starting again from 0: ${verdict.restart}`)
-          const skipped = yield* session.begin({
-            proposedName: () => FileName.propose(single(response.headers, "content-disposition"), url.href),
-            total: verdict.total,
-            validator: verdict.validator
-          })
-          if (Option.isSome(skipped)) return { skipped: skipped.value }
-          distrusted = false
-        }
-        reporter.gauge.state = "downloading"
-        return yield* receive(session, response, verdict, maxSize)
-      })
-
-      const rounds: Effect.Effect<Transferred, Failures, Scope.Scope> = Effect.gen(function* () {
-        const whole = session.part !== undefined && session.held.bytes === session.held.total
-        const tooLarge = whole ? Identity.sizeFault(maxSize, session.held.total) : undefined
-        if (tooLarge !== undefined) return yield* tooLarge
-        let result: Round = whole ? "complete" : "more"
-        // mostly one round is all, whose request may as well be let go of with the session
-        if (result === "more") result = yield* round
-        while (result === "more") result = yield* Effect.scoped(round)
-        if (result !== "complete") return { _tag: "Skipped", filename: result.skipped }
-        const { handle, name } = session.part!
-        return {
-          _tag: "Fetched",
-          part: handle,
-          partName: name,
-          filename: session.filename!,
-          size: session.held.bytes
-        }
-      })
-
-      return yield* watchdog
-        .watch(rounds, {
-          activity,
+      const fetching = Segments.run(
+        segments,
+        {
+          download,
+          reporter,
+          session,
+          follow: (headers, activity) =>
+            Effect.suspend(() => {
+              const there = first
+              first = undefined
+              return follow(download, headers, activity, there)
+            })
+        },
+        answered?.activity
+      )
+      const result = yield* watchdog
+        .watch(fetching, {
+          // the connections are watched one by one
+          activity: { phase: "body", bytes: 0, held: true },
           timeout,
           stallTimeout,
           interval: checkpointInterval,
@@ -195,6 +113,15 @@ const make = Effect.gen(function* () {
           Effect.tap(() => session.sound),
           Effect.onError(() => session.keep)
         )
+      if (result._tag === "Skipped") return result
+      const { handle, name } = session.part!
+      return {
+        _tag: "Fetched" as const,
+        part: handle,
+        partName: name,
+        filename: session.filename!,
+        size: session.held.bytes
+      }
     })
 
   const transfer = (download: Download, reporter: Reporter) => transferFrom(download, reporter, undefined)
@@ -203,7 +130,7 @@ const make = Effect.gen(function* () {
     wire,
     disk,
     watchdog,
-    clock: yield* Effect.clock,
+    clock,
     interval: checkpointInterval
   })
 

@@ -251,7 +251,19 @@ const consumers = Effect.gen(function* () {
   ) WITHOUT ROWID`
 })
 
-const steps = { "1_initial": initial, "2_groups": groups, "3_queue": queue, "4_consumers": consumers }
+/** Where the bytes of a part lie that several connections fetch. */
+const segments = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`ALTER TABLE sluice_downloads ADD COLUMN segments TEXT`
+)
+
+const steps = {
+  "1_initial": initial,
+  "2_groups": groups,
+  "3_queue": queue,
+  "4_consumers": consumers,
+  "5_segments": segments
+}
 
 /** The version this code knows. */
 export const latest = Math.max(...Object.keys(steps).map((name) => Number.parseInt(name, 10)))

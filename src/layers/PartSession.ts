@@ -11,15 +11,19 @@
  * | version lost: Identified committed again | checkpoint 0 | starts at 0 |
  * | part cut to 0 | the same | the same: the row had given the bytes up before |
  *
- * Tricky interleavings: checkpoints are made by another fiber than the one that receives; a checkpoint and a new
+ * Tricky interleavings: several connections write at once, each through a writer of its own at its place in the file. What
+ * the row claims is where their writes have come back, and what earlier ones have left. Checkpoints are made by another
+ * fiber than those that receive; a checkpoint and a new
  * beginning exclude each other (`stepping`), or a checkpoint of the old version could be committed after the beginning of
  * the new one. A sync covers what `written` said before it, so later writes are not claimed. After a failed sync nothing
  * more is claimed in this try: the kernel may have dropped the pages and will not say so twice.
  */
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as path from "node:path"
+import * as Coverage from "../domain/Coverage.js"
 import type { Download } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import type { FileError } from "../domain/FileError.js"
@@ -52,17 +56,21 @@ interface Beginning {
 export interface PartSession {
   readonly part: Part | undefined
   readonly filename: string | undefined
-  /** The bytes in the file that may be built upon, and what is known of their version. */
+  /** The bytes that may be built upon, with those that are on their way into the file, and what is known of their version. */
   readonly held: Identity.Held
+  /** Where they are. */
+  readonly coverage: Coverage.Coverage
   /** Gives up what is held and starts at 0. The name of the file in the way, where the policy is to skip then. */
   readonly begin: (beginning: Beginning) => Effect.Effect<Option.Option<string>, Failures>
-  /** Gives up what is held, where the last body has proved to be another than it said. */
+  /** From now on nothing of what is held is claimed: it has proved to be other than it said. To be followed by `renounce`. */
+  readonly condemn: () => void
+  /** Gives up what is held. */
   readonly renounce: Effect.Effect<void, Failures>
-  /** Starts writing at the end of what is held. To be called after `begin`, or where something is held. */
-  readonly write: (total: number | undefined) => PartWriter.PartWriter
-  /** Waits for what was written, and takes it as held. */
-  readonly settle: Effect.Effect<number, Failures>
-  /** Makes a checkpoint if there is anything new. */
+  /** Starts writing from an offset on. To be called after `begin`, or where something is held. */
+  readonly write: (start: number, total: number | undefined) => PartWriter.PartWriter
+  /** Ends a writer, waits for what was written, and takes it as held: so many bytes. */
+  readonly settle: (writer: PartWriter.PartWriter) => Effect.Effect<number, DownloadError.DownloadError>
+  /** Makes a checkpoint if there is anything new, and another if that took long. */
   readonly record: Effect.Effect<void, Failures>
   /** Fails if a sync has failed, even if nobody was left to hear of it: the file may have lost pages, and a later sync won't say so. */
   readonly sound: Effect.Effect<void, DownloadError.DownloadError>
@@ -73,6 +81,17 @@ export interface PartSession {
 const fileFailure = <A, R>(effect: Effect.Effect<A, FileError, R>) =>
   Effect.mapError(effect, DownloadError.fromFile)
 
+/** Bytes older than this that no checkpoint covers are too many, in milliseconds. */
+const maxAge = 1000
+
+/** One writer, and where it began. */
+interface Writing {
+  readonly start: number
+  readonly writer: PartWriter.PartWriter
+}
+
+const monotonicOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+
 /** Opens the part that the row names, if it is still the one we made. The part stays open until the scope closes. */
 export const open = (
   disk: Disk,
@@ -81,19 +100,26 @@ export const open = (
 ): Effect.Effect<PartSession, DownloadError.DownloadError, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
+    const clock = yield* Effect.clock
     const stepping = yield* Effect.makeSemaphore(1)
     const { directory } = download
     const found = yield* reopen(disk, download)
     let part = found?.part
-    let held = found?.held ?? Identity.nothing
+    /** What is held for certain, where writers have ended. */
+    let settled = found?.coverage ?? Coverage.empty
+    let total = found === undefined ? undefined : (download.total ?? undefined)
+    let validator = (found === undefined ? undefined : download.validator) ?? Validators.none
     let filename = download.filename ?? download.output ?? undefined
-    let writer: PartWriter.PartWriter | undefined
+    const writing = new Set<Writing>()
     /** What the row claims. */
     let recorded = download.checkpoint
     let directorySynced = download.checkpoint > 0
     let syncFailure: FileError | undefined
-    reporter.gauge.received = held.bytes
-    reporter.gauge.total = held.total
+    let condemned = false
+    /** Everything that had come by then is recorded. */
+    let recordedAt = monotonicOf(clock)
+    reporter.gauge.received = Coverage.count(settled)
+    reporter.gauge.total = total
 
     const create = (name: string) =>
       Effect.map(disk.create(path.join(directory, name)), (handle): Part => ({ handle, name }))
@@ -115,23 +141,28 @@ export const open = (
       Effect.map(fileFailure(disk.facts(path.join(directory, name))), Option.isSome)
 
     /** Nothing of what is held counts any more: neither in the row nor, after that, in the file. */
-    const restart = (to: Part, name: string, { total, validator }: Omit<Beginning, "proposedName">) =>
+    const restart = (to: Part, name: string, version: Omit<Beginning, "proposedName">) =>
       Effect.gen(function* () {
         const reused = part !== undefined
         const message = Identified({
           filename: name,
           part: { name: to.name, ...to.handle.identity },
-          total: total ?? null,
-          validator
+          total: version.total ?? null,
+          validator: version.validator
         })
         // before the row gives up what was written: an interruption must not claim it again
-        writer = undefined
+        writing.clear()
         // a row that claims nothing yet needs no waiting: nothing is given up, and later messages come after this one
         if (download.part === null && !reused) yield* reporter.note(message)
         else yield* reporter.tell(message)
         part = to
+        condemned = false
         recorded = 0
-        held = { bytes: 0, total, validator }
+        settled = Coverage.empty
+        total = version.total
+        validator = version.validator
+        reporter.gauge.received = 0
+        reporter.gauge.total = total
         if (reused) yield* fileFailure(to.handle.truncate(0))
         else directorySynced = false
       })
@@ -156,10 +187,20 @@ export const open = (
         return Option.none<string>()
       }).pipe(stepwise)
 
+    /** With what each writer has come to. */
+    const together = (reached: (writer: PartWriter.PartWriter) => number): Coverage.Coverage => {
+      let all = settled
+      for (const { start, writer } of writing) all = Coverage.add(all, start, reached(writer))
+      return all
+    }
+
     /** Syncs and claims what is written. */
     const claim = Effect.gen(function* () {
-      if (part === undefined || writer === undefined || syncFailure !== undefined) return
-      const bytes = writer.written
+      if (part === undefined || condemned || syncFailure !== undefined) return
+      const now = monotonicOf(clock)
+      const coverage = together(({ written }) => written)
+      const marks = Array.from(writing, ({ writer }) => [writer, writer.written] as const)
+      const bytes = Coverage.count(coverage)
       if (bytes <= recorded) return
       yield* Effect.zipRight(
         part.handle.sync,
@@ -168,10 +209,36 @@ export const open = (
         Effect.tapError((error) => Effect.sync(() => (syncFailure = error))),
         fileFailure
       )
-      yield* reporter.tell(Checkpointed({ bytes, total: held.total ?? null }))
+      const segments = Coverage.isPrefix(coverage) ? null : coverage
+      yield* reporter.tell(Checkpointed({ bytes, segments, total: total ?? null }))
       directorySynced = true
       recorded = bytes
+      recordedAt = now
+      for (const [writer, position] of marks) writer.record(position)
     })
+
+    const record: Effect.Effect<void, Failures> = Effect.suspend(() => {
+      if (Coverage.count(together(({ position }) => position)) <= recorded) {
+        recordedAt = monotonicOf(clock)
+        return Effect.void
+      }
+      return Effect.forEach(writing, ({ writer }) => fileFailure(writer.flush), {
+        concurrency: "unbounded",
+        discard: true
+      }).pipe(Effect.zipRight(claim))
+    })
+
+    /** Whatever becomes of what they had accepted. */
+    const finishAll = Effect.suspend(() =>
+      Effect.forEach(writing, ({ writer }) => Effect.ignore(writer.finish), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
+
+    const renounce = Effect.suspend(() =>
+      restart(part!, filename!, { total: undefined, validator: Validators.none })
+    )
 
     return {
       get part() {
@@ -181,44 +248,54 @@ export const open = (
         return filename
       },
       get held() {
-        return held
+        return { bytes: Coverage.count(together(({ position }) => position)), total, validator }
+      },
+      get coverage() {
+        return together(({ position }) => position)
       },
       begin,
-      renounce: stepwise(
-        Effect.suspend(() => writer?.finish ?? Effect.void).pipe(
-          Effect.ignore,
-          Effect.zipRight(
-            Effect.suspend(() => restart(part!, filename!, { total: undefined, validator: Validators.none }))
-          )
+      condemn: () => {
+        condemned = true
+      },
+      renounce: stepwise(Effect.zipRight(finishAll, renounce)),
+      write: (start, size) => {
+        total = size
+        reporter.gauge.total = size
+        const writer = PartWriter.make(
+          part!.handle,
+          start,
+          reporter.gauge,
+          () => monotonicOf(clock) - recordedAt > maxAge
         )
-      ),
-      write: (total) => {
-        held = { ...held, total }
-        reporter.gauge.total = total
-        writer = PartWriter.make(part!.handle, held.bytes, reporter.gauge)
+        writing.add({ start, writer })
         return writer
       },
-      settle: Effect.suspend(() => fileFailure(writer!.finish)).pipe(
-        Effect.map(() => {
-          const received = writer!.written - held.bytes
-          held = { ...held, bytes: writer!.written }
-          return received
-        })
-      ),
+      settle: (writer) =>
+        Effect.map(fileFailure(writer.finish), () => {
+          for (const one of writing) {
+            if (one.writer !== writer) continue
+            writing.delete(one)
+            settled = Coverage.add(settled, one.start, writer.written)
+            return writer.written - one.start
+          }
+          return 0
+        }),
       record: stepwise(
-        Effect.suspend(() =>
-          writer === undefined || writer.position <= recorded
-            ? Effect.void
-            : Effect.zipRight(fileFailure(writer.flush), claim)
-        )
+        Effect.suspend(() => {
+          const since = monotonicOf(clock)
+          return Effect.zipRight(
+            record,
+            Effect.suspend(() => (monotonicOf(clock) - since > maxAge / 2 ? record : Effect.void))
+          )
+        })
       ),
       sound: Effect.suspend(() =>
         syncFailure === undefined ? Effect.void : DownloadError.fromFile(syncFailure)
       ),
       keep: stepwise(
-        Effect.suspend(() => writer?.finish ?? Effect.void).pipe(
-          Effect.ignore,
-          Effect.zipRight(Effect.ignore(claim))
+        Effect.zipRight(
+          finishAll,
+          Effect.suspend(() => Effect.ignore(condemned ? renounce : claim))
         )
       )
     } satisfies PartSession
@@ -240,10 +317,5 @@ const reopen = (disk: Disk, download: Download) =>
     const handle = found.value
     const facts = yield* fileFailure(handle.facts)
     if (!sameFile(facts, download.part)) return undefined
-    const held: Identity.Held = {
-      bytes: usable(download, download.part, facts),
-      total: download.total ?? undefined,
-      validator: download.validator ?? Validators.none
-    }
-    return { part: { handle, name } satisfies Part, held }
+    return { part: { handle, name } satisfies Part, coverage: usable(download, download.part, facts) }
   })

@@ -8,6 +8,8 @@
  *   everything that follows from an event is done by one loop (`advance`), which such calls only extend, so that
  *   the stack stays flat and there is never a second write in flight.
  * - `written` moves only when a write has called back. A sync issued at that moment covers it, whatever is queued.
+ * - Bytes that no checkpoint covers yet are bounded too: where one takes long (a slow disk), the Wire is held back until it has
+ *   been made, or a crash would cost more than was promised (PROMISES Q3).
  * - `finish` ends the writer: a chunk that comes later is refused, so nothing is written to a handle that is being closed.
  */
 import * as Effect from "effect/Effect"
@@ -25,16 +27,24 @@ export const maxBatchBytes = 1024 * 1024
 /** With so many bytes accepted and not yet written, the Wire is asked to pause; it may go on below half of it. */
 export const maxHeldBytes = 4 * 1024 * 1024
 
+/**
+ * With so many bytes accepted since the last checkpoint, and that long ago, the Wire is asked to pause: what is on its way still
+ * comes, and 8 MiB are the limit.
+ */
+export const maxUnrecorded = 8 * 1024 * 1024 - 512 * 1024
+
 // A chunk costs memory of its own, however short: a body sent byte by byte is bounded by these.
 const batchChunks = 1024
 const maxHeldChunks = 16 * 1024
 
 /** A sink into one part file. */
 export interface PartWriter extends ByteSink {
-  /** Bytes from offset 0 that have been accepted. */
+  /** Up to here in the file, bytes have been accepted. */
   readonly position: number
-  /** Bytes from offset 0 whose write has come back: what a sync issued now covers. At most `position`. */
+  /** Up to here, their write has come back: what a sync issued now covers. At most `position`. */
   readonly written: number
+  /** Up to here, a checkpoint covers them. */
+  readonly record: (position: number) => void
   /**
    * Writes what has been accepted by now without waiting for a full batch, and ends when that much is written: so that a
    * slow transfer can be checkpointed. Fails with the first error. Uninterruptible.
@@ -54,6 +64,7 @@ class Writer implements PartWriter {
   onFailure: (error: DownloadError.DownloadError) => void = () => {}
 
   written: number
+  private recorded: number
   private queue: Array<Uint8Array> = []
   private queuedBytes = 0
   private inFlightBytes = 0
@@ -70,10 +81,11 @@ class Writer implements PartWriter {
   constructor(
     private readonly handle: Handle,
     public position: number,
-    private readonly gauge: { received: number } | undefined
+    private readonly gauge: { received: number } | undefined,
+    private readonly isLate: () => boolean
   ) {
     this.written = position
-    if (gauge !== undefined) gauge.received = position
+    this.recorded = position
   }
 
   readonly write = (chunk: Uint8Array): boolean => {
@@ -82,11 +94,16 @@ class Writer implements PartWriter {
       this.queue.push(chunk)
       this.queuedBytes += chunk.length
       this.position += chunk.length
-      if (this.gauge !== undefined) this.gauge.received = this.position
+      if (this.gauge !== undefined) this.gauge.received += chunk.length
       this.advance()
     }
     if (this.held(1)) this.holding = true
     return !this.holding
+  }
+
+  readonly record = (position: number): void => {
+    this.recorded = position
+    this.advance()
   }
 
   readonly flush: Effect.Effect<void, FileError> = Effect.uninterruptible(
@@ -105,11 +122,12 @@ class Writer implements PartWriter {
     })
   )
 
-  /** Whether this share of the bound is reached by what was accepted and not yet written. */
+  /** Whether this share of the bounds is reached by what was accepted and not yet written, or not yet recorded. */
   private held(share: number): boolean {
     return (
       this.position - this.written >= maxHeldBytes * share ||
-      this.queue.length + this.inFlightChunks >= maxHeldChunks * share
+      this.queue.length + this.inFlightChunks >= maxHeldChunks * share ||
+      (this.position - this.recorded >= maxUnrecorded * share && this.isLate())
     )
   }
 
@@ -186,8 +204,12 @@ class Writer implements PartWriter {
 }
 
 /**
- * A writer that continues at `position`: the bytes before it are in the file already. `gauge.received` follows
- * `position` as chunks are accepted.
+ * A writer from `position` on. `gauge.received` grows with what is accepted. `isLate` tells whether the next checkpoint has
+ * been waited for too long; by default, none is made.
  */
-export const make = (handle: Handle, position: number, gauge?: { received: number }): PartWriter =>
-  new Writer(handle, position, gauge)
+export const make = (
+  handle: Handle,
+  position: number,
+  gauge?: { received: number },
+  isLate: () => boolean = () => false
+): PartWriter => new Writer(handle, position, gauge, isLate)

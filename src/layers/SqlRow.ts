@@ -9,6 +9,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Attempt } from "../domain/Attempt.js"
+import { Coverage } from "../domain/Coverage.js"
 import {
   Desired,
   type Download,
@@ -48,6 +49,7 @@ const Row = Schema.Struct({
   filename: nullable(Schema.String),
   part: json(PartRecord),
   checkpoint: Schema.NonNegativeInt,
+  segments: json(Coverage),
   total: nullable(Schema.NonNegativeInt),
   validator: json(Validator),
   publishing: json(FinalRecord),
@@ -171,6 +173,7 @@ const toDownload = (row: Row, options: DownloadOptions): Download => ({
   filename: row.filename,
   part: row.part,
   checkpoint: row.checkpoint,
+  segments: row.segments,
   total: row.total,
   validator: row.validator,
   publishing: row.publishing,

@@ -29,6 +29,7 @@ const changing = {
   filename: ["filename", ({ filename }) => filename],
   part: ["part", ({ part }) => jsonOrNull(part)],
   checkpoint: ["checkpoint", ({ checkpoint }) => checkpoint],
+  segments: ["segments", ({ segments }) => jsonOrNull(segments)],
   total: ["total", ({ total }) => total],
   validator: ["validator", ({ validator }) => jsonOrNull(validator)],
   publishing: ["publishing", ({ publishing }) => jsonOrNull(publishing)],
@@ -116,6 +117,7 @@ const individual = [
   "filename",
   "part",
   "checkpoint",
+  "segments",
   "total",
   "validator",
   "publishing",
@@ -144,12 +146,13 @@ const wide = (fields: ReadonlyArray<Field>): Update =>
 const updates: ReadonlyArray<Update> = [
   update([], ["status", "owner", "epoch", "attempt", "attemptStartedAt", "attemptFrom", "updatedAt"]),
   update(
-    ["filename", "part", "checkpoint", "total", "validator", "publishing"],
+    ["filename", "part", "checkpoint", "segments", "total", "validator", "publishing"],
     ["strikes", "crashes", "waitingSince", "updatedAt"]
   ),
   update(
     ["filename", "checkpoint", "total", "validator", "publishing"],
     [
+      "segments",
       "status",
       "owner",
       "headers",
@@ -228,6 +231,7 @@ const isSpecial: ReadonlyArray<SqlBulk.Value<Fresh>> = [
       "filename",
       "part",
       "checkpoint",
+      "segments",
       "total",
       "validator",
       "publishing"

@@ -196,8 +196,8 @@ const inheriting = (download: Download, failed: Download | undefined, batch: Sto
     checksum === null || (failed.options.checksum !== null && same(checksum, failed.options.checksum))
   if (failed.publishing !== null && !verified) return download
   batch.put({ ...failed, part: null })
-  const { checkpoint, filename, part, publishing, total, validator } = failed
-  return { ...download, checkpoint, filename, part, publishing, total, validator }
+  const { checkpoint, filename, part, publishing, segments, total, validator } = failed
+  return { ...download, checkpoint, filename, part, publishing, segments, total, validator }
 }
 
 const headersOf = ({ headers }: Accepted): Download["headers"] =>
@@ -221,6 +221,7 @@ const initial = (id: DownloadId, request: Accepted, owner: EngineId | null, now:
   filename: null,
   part: null,
   checkpoint: 0,
+  segments: null,
   total: null,
   validator: null,
   publishing: null,

@@ -93,7 +93,9 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
       if (published !== undefined) return
       // a publication that can't be recalled means that someone has changed the part: nothing in it counts
       const held: Download =
-        download.publishing === null ? download : { ...download, checkpoint: 0, total: null, validator: null }
+        download.publishing === null
+          ? download
+          : { ...download, checkpoint: 0, segments: null, total: null, validator: null }
       yield* fetch(held, reporter, transferred)
     })
 

@@ -6,6 +6,7 @@ import type { DownloadOptions } from "../domain/DownloadRequest.js"
 import type { Durability } from "../domain/Durability.js"
 import type { RetryPolicy } from "../domain/RetryPolicy.js"
 import * as RetryPolicies from "../domain/RetryPolicy.js"
+import { defaultPolicy, type Policy as SegmentPolicy } from "../domain/SegmentPlan.js"
 
 /** @see {@link EngineOptions} */
 export interface EngineOptionsShape {
@@ -56,6 +57,11 @@ export interface EngineOptionsShape {
    */
   readonly durability: Durability
   /**
+   * When a download is divided among several connections (`options.connections` says how many it may have). @default 4 MiB and
+   * 2 s are left
+   */
+  readonly segmentation: SegmentPolicy
+  /**
    * Which failed tries are followed by another, and when: a Schedule, replayed from the recorded failures, so that it goes on
    * where it was after a restart. @default exponential by the download's own options
    */
@@ -75,6 +81,7 @@ export const defaults: EngineOptionsShape = {
   directory: ".",
   downloadDefaults: {},
   durability: "power-loss",
+  segmentation: defaultPolicy,
   retryPolicy: RetryPolicies.fromOptions
 }
 

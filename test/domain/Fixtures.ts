@@ -33,6 +33,7 @@ export const download = (changes: Partial<Download> = {}): Download => ({
   filename: null,
   part: null,
   checkpoint: 0,
+  segments: null,
   total: null,
   validator: null,
   publishing: null,

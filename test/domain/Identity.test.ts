@@ -54,9 +54,13 @@ const answer = (part: Held, status: number, headers: Fields): Verdict =>
 const summary = (verdict: Verdict): string => {
   switch (verdict._tag) {
     case "Body":
-      return `${verdict.start === 0 ? "replace" : "append"} ${verdict.bodyLength ?? "?"} of ${verdict.total ?? "?"}`
+      return `${verdict.fresh ? "replace" : "append"} ${verdict.bodyLength ?? "?"} of ${verdict.total ?? "?"}`
     case "AskAgainFromZero":
       return "again"
+    case "AskPlainly":
+      return "plainly"
+    case "Complete":
+      return "complete"
     case "Failed":
       return verdict.error.reason
   }
@@ -79,7 +83,7 @@ describe("Identity.ask", () => {
     ["no validator", held(validators.none), 0, plain],
     ["a strong tag of no bytes", held(validators.strong, 0), 0, plain]
   ])("with %s", (_, part, start, headers) => {
-    expect(ask(part)).toEqual({ start, headers })
+    expect(ask(part)).toEqual({ ranged: start > 0, start, overlap: 0, proof: "validator", headers })
   })
 })
 
@@ -222,7 +226,8 @@ describe("Identity.judge: neither whole nor part", () => {
   it("asks again from 0 after a 416, unless 0 was asked for", () => {
     expect(answer(held(validators.strong), 416, { "content-range": "bytes */40" })).toEqual({
       _tag: "AskAgainFromZero",
-      why: "the resource has 40 bytes now, and 50 are already held"
+      why: "the resource has 40 bytes now, and 50 are already held",
+      changed: true
     })
     expect(summary(answer(held(validators.strong), 416, {}))).toBe("again")
     expect(summary(answer(nothing, 416, { "content-range": "bytes */0" }))).toBe("BadStatus")

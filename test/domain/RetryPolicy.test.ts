@@ -117,7 +117,7 @@ describe("the default retry policy", () => {
         Message.Identified({ filename: "f", part, total: 10, validator: strong }),
         1
       )
-      const moved = apply(identified, Message.Checkpointed({ bytes: 5, total: 10 }), 1)
+      const moved = apply(identified, Message.Checkpointed({ bytes: 5, total: 10, segments: null }), 1)
       expect(yield* decide(policy, identified, error(), 100)).toEqual({ _tag: "Final" })
       expect(yield* decide(policy, moved, error(), 100)).toEqual({ _tag: "RetryAt", at: 2100 })
     })

@@ -42,7 +42,8 @@ const identified = (validator = strong): Message.Message =>
   Message.Identified({ filename: "file.bin", part, total: 100, validator })
 const failedWith = (verdict: Message.Verdict, failure: Download["failure"] = reset): Message.Message =>
   Message.Failed({ failure: failure!, verdict })
-const checkpointed = (bytes: number): Message.Message => Message.Checkpointed({ bytes, total: 100 })
+const checkpointed = (bytes: number): Message.Message =>
+  Message.Checkpointed({ bytes, total: 100, segments: null })
 
 const isMismatch = ({ failure }: Strike): boolean => failure.reason === "ChecksumMismatch"
 

@@ -405,7 +405,7 @@ export const commandSuite = (name: string, layer: StoreLayer, shared: boolean): 
           ])
           // the dead one's late writes do not land
           const late = yield* Effect.flip(
-            store.tell(ids[1]!, Message.Checkpointed({ bytes: 1, total: null }))
+            store.tell(ids[1]!, Message.Checkpointed({ bytes: 1, total: null, segments: null }))
           )
           expect(late.reason).toBe("Fenced")
         })

@@ -125,7 +125,7 @@ export class SimWire {
   private begin(request: WireRequest, process: number): Exchange {
     const url = new URL(request.url)
     const fields = new Map(request.headers.map(([name, value]) => [name.toLowerCase(), value]))
-    const range = /^bytes=(\d+)-$/.exec(fields.get("range") ?? "")
+    const range = /^bytes=(\d+)-(\d*)$/.exec(fields.get("range") ?? "")
     if (fields.has("range") && range === null)
       this.watch.violation("Wire", `a strange Range: ${fields.get("range")}`)
     if (fields.get("accept-encoding") !== "identity")

@@ -31,12 +31,14 @@ export const count =
       : Either.left(`"${text}" is not a whole number of at least ${least}`)
   }
 
-/** How many connections one download may have: only one, for now. */
+/** How many connections one download may have. */
 export const connections: Parser<number> = (text) =>
   Either.flatMap(count(1)(text), (number) =>
-    number === 1
+    number <= DownloadRequest.maxConnections
       ? Either.right(number)
-      : Either.left(`${number} connections are not possible yet: a download has 1; leave --connections out`)
+      : Either.left(
+          `${number} connections are too many for one download: ${DownloadRequest.maxConnections} are the limit`
+        )
   )
 
 /** One of a closed set of words. */

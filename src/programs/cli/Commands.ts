@@ -32,7 +32,17 @@ const inputs = (
 ) => {
   const { bearer, headers, referer, user, userAgent } = found
   const values = Sources.valuesOf(found)
-  const { checksum, giveUp, maxRetries, maxSize, onConflict, retryDelay, stallTimeout, timeout } = values
+  const {
+    checksum,
+    connections,
+    giveUp,
+    maxRetries,
+    maxSize,
+    onConflict,
+    retryDelay,
+    stallTimeout,
+    timeout
+  } = values
   const { dir, group, input, key, output, priority, seal, tags } = values
   return HeaderFields.merge({ bearer, headers, referer, user, userAgent }).pipe(
     Either.mapBoth({
@@ -42,7 +52,17 @@ const inputs = (
         group,
         seal,
         headers: fields,
-        options: { checksum, giveUp, maxRetries, maxSize, onConflict, retryDelay, stallTimeout, timeout }
+        options: {
+          checksum,
+          connections,
+          giveUp,
+          maxRetries,
+          maxSize,
+          onConflict,
+          retryDelay,
+          stallTimeout,
+          timeout
+        }
       })
     })
   )

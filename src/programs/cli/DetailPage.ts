@@ -47,6 +47,7 @@ const chosen = (options: DownloadOptions): string => {
       : `stall-timeout ${Format.duration(options.stallTimeout)}`,
     options.giveUp === defaultOptions.giveUp ? "" : `give-up ${Format.duration(options.giveUp)}`,
     options.onConflict === defaultOptions.onConflict ? "" : `on-conflict ${options.onConflict}`,
+    options.connections === defaultOptions.connections ? "" : `connections ${options.connections}`,
     options.maxSize === null ? "" : `max-size ${Format.bytes(options.maxSize)}`
   ]
   return parts.filter((part) => part !== "").join(", ")

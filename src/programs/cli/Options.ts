@@ -147,11 +147,12 @@ export const get = {
     group: "Requests",
     description: "The page that led to the URL."
   }),
-  connections: Setting.one(Args.connections, undefined, {
+  connections: Setting.one(Args.connections, defaultOptions.connections, {
     name: "connections",
     kind: "N",
     group: "Requests",
-    description: "Connections per download; only 1 is possible for now."
+    description:
+      "Connections per download at most, 1 to 16: more than one where the server proves ranges and it helps. Default: 4."
   }),
   timeout: Setting.one(Args.positiveDuration, defaultOptions.timeout, {
     name: "timeout",

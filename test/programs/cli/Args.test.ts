@@ -89,7 +89,8 @@ describe("counts", () => {
   })
   it("only one connection is possible for now", () => {
     expect(value(Args.connections("1"))).toBe(1)
-    expect(sentence(Args.connections("4"))).toContain("not possible yet")
+    expect(value(Args.connections("16"))).toBe(16)
+    expect(sentence(Args.connections("17"))).toContain("16 are the limit")
     expect(sentence(Args.connections("0"))).toContain("at least 1")
   })
 })

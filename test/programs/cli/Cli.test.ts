@@ -49,7 +49,7 @@ describe("bad usage is one clear sentence and exit code 2", () => {
     [["get", "--dir", "a", "--dir", "b", url], "--dir was given twice"],
     [["get", url, "--output", "a/b"], "can't be used"],
     [["get", url, url, "--output", "a"], "--output is for one file"],
-    [["get", url, "--connections", "4"], "not possible yet"],
+    [["get", url, "--connections", "17"], "16 are the limit"],
     [["get", url, "--connections", "0"], "at least 1"],
     [["get", url, "--max-retries", "-1"], "--max-retries"],
     [["get", url, "--max-retries", "many"], "--max-retries"],

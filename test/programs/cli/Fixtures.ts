@@ -51,6 +51,7 @@ export const row = (more: Partial<Download> = {}): Download => ({
   filename: null,
   part: null,
   checkpoint: 0,
+  segments: null,
   total: null,
   validator: null,
   publishing: null,

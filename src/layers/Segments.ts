@@ -1,0 +1,242 @@
+/**
+ * One try of one download, by as many connections as are worth it: who fetches what, as `SegmentPlan` has it, until nothing is
+ * missing. Each connection's work is `Segment`'s, the part and what the row claims of it PartSession's.
+ *
+ * Tricky interleavings: connections run in fibers of their own, and all that is decided is decided here, in one fiber, which
+ * they wake when they have ended. A connection that fails beside others is no failure of the try: what it was to fetch
+ * is free again, and after one that was refused there are no more than are left. What one of them learns of
+ * another version ends all the others first; only then is anything given up. They have all ended when this has.
+ */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import type * as Scope from "effect/Scope"
+import * as Coverage from "../domain/Coverage.js"
+import type * as DownloadError from "../domain/DownloadError.js"
+import * as Plan from "../domain/SegmentPlan.js"
+import type { StoreError } from "../domain/StoreError.js"
+import { canProve } from "../domain/Validator.js"
+import type { Activity } from "../services/Wire.js"
+import { firstToEnd } from "./Race.js"
+import { type Context, fetch, type Outcome, Segment } from "./Segment.js"
+import type { Watchdog } from "./Watchdog.js"
+
+type Failures = DownloadError.DownloadError | StoreError
+
+/** All there is has come, or there is nothing to do. */
+export type Result = { readonly _tag: "Complete" } | Extract<Outcome, { readonly _tag: "Skipped" }>
+
+/** A connection that brings less than this before it fails is not wanted, in bytes. */
+const welcome = 64 * 1024
+
+interface Dependencies {
+  readonly watchdog: Watchdog
+  readonly clock: Clock.Clock
+  readonly policy: Plan.Policy
+  readonly interval: number
+}
+
+/** What the whole try has brought, and how fast of late. */
+class Meter {
+  private samples: Array<{ readonly time: number; readonly bytes: number }> = []
+
+  look(time: number, bytes: number): void {
+    this.samples.push({ time, bytes })
+    // about the last second and a half
+    while (this.samples.length > 2 && time - this.samples[1]!.time >= 1500) this.samples.shift()
+  }
+
+  /** Since when it has been measured. */
+  get since(): number | undefined {
+    return this.samples[0]?.time
+  }
+
+  /** Bytes per second. */
+  get rate(): number {
+    const first = this.samples[0]
+    const last = this.samples.at(-1)
+    return first === undefined || last === undefined || last.time === first.time
+      ? 0
+      : ((last.bytes - first.bytes) / (last.time - first.time)) * 1000
+  }
+}
+
+/** `activity`: of the first answer, where that is there already. */
+export const run = (
+  { clock, interval, policy, watchdog }: Dependencies,
+  given: Pick<Context, "download" | "follow" | "reporter" | "session">,
+  activity: Activity | undefined
+): Effect.Effect<Result, Failures> =>
+  Effect.gen(function* () {
+    const { session } = given
+    const { connections, stallTimeout, timeout } = given.download.options
+    const fibers = yield* FiberSet.make<void>()
+    const running = new Map<Segment, Fiber.RuntimeFiber<void>>()
+    const ended: Array<readonly [Segment, Exit.Exit<Outcome, Failures>]> = []
+    const bell = yield* Effect.makeLatch(false)
+    const meter = new Meter()
+    let ramp = Plan.begin(connections)
+    /** The server serves ranges of something whose rest can be proved. */
+    let divisible = false
+    let first = activity
+
+    const now = (): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+    const total = (): number => session.held.total ?? Infinity
+
+    const context: Context = {
+      ...given,
+      distrusted: false,
+      plainly: false,
+      broken: false,
+      onBody: (segment, body) => {
+        if (!segment.leads) return
+        divisible = body.ranges && body.total !== undefined && canProve(body.validator)
+        bell.unsafeOpen()
+      },
+      extend: (segment) => {
+        const free = Plan.unclaimed(session.coverage, total(), [...running.keys()])
+        segment.end = free.find(([start]) => start === segment.end)?.[1] ?? segment.end
+      }
+    }
+
+    const start = (segment: Segment) =>
+      watchdog
+        .watch(Effect.scoped(fetch(context, segment)), {
+          activity: segment.activity,
+          timeout,
+          stallTimeout,
+          interval,
+          onTick: Effect.void
+        })
+        .pipe(
+          Effect.exit,
+          Effect.map((exit) => {
+            running.delete(segment)
+            ended.push([segment, exit])
+            bell.unsafeOpen()
+          }),
+          (fetching) => FiberSet.run(fibers, fetching),
+          Effect.map((fiber) => {
+            // it may have ended already
+            if (fiber.unsafePoll() === null) running.set(segment, fiber)
+          })
+        )
+
+    const stop = (segments: ReadonlyArray<Segment>) =>
+      Effect.forEach(
+        segments,
+        (segment) =>
+          Effect.zipRight(
+            Effect.suspend(() => {
+              const fiber = running.get(segment)
+              return fiber === undefined ? Effect.void : Fiber.interrupt(fiber)
+            }),
+            Effect.sync(() => running.delete(segment))
+          ),
+        { discard: true }
+      )
+    const stopAll = Effect.suspend(() => stop([...running.keys()]))
+
+    const lead = Effect.suspend(() => {
+      const [gap] = context.distrusted ? [] : Coverage.gaps(session.coverage, total())
+      divisible = false
+      const segment = new Segment(true, gap ?? [0, Infinity], first)
+      first = undefined
+      return start(segment)
+    })
+
+    /** As many more connections as are allowed and have something to do. */
+    const others = Effect.suspend(() => {
+      const work: Array<Effect.Effect<void>> = []
+      const at = [...running.keys()]
+      while (divisible && at.length < ramp.allowed) {
+        const assigned = Plan.next(policy, session.coverage, total(), at)
+        if (assigned === undefined) break
+        if (assigned.from !== undefined) assigned.from.end = assigned.span[0]
+        const segment = new Segment(false, assigned.span)
+        at.push(segment)
+        work.push(start(segment))
+      }
+      return Effect.all(work, { discard: true })
+    })
+
+    const look = Effect.suspend(() => {
+      const time = now()
+      const bytes = Coverage.count(session.coverage)
+      meter.look(time, bytes)
+      for (const segment of running.keys()) segment.look(time)
+      if (!divisible || meter.since === undefined) return Effect.void
+      const { rate, since } = meter
+      ramp = Plan.observe(policy, ramp, connections, { now: time, since, rate, left: total() - bytes })
+      // those that have not helped, the youngest first
+      return stop([...running.keys()].slice(ramp.allowed))
+    })
+
+    const alone = (why: string) =>
+      Effect.zipRight(
+        stopAll,
+        Effect.suspend(() => {
+          ramp = Plan.refused(1)
+          return Effect.logInfo(`starting again from 0: ${why}`)
+        })
+      )
+
+    /** What follows from how a connection has ended; a result if that was all. */
+    const conclude = (
+      segment: Segment,
+      exit: Exit.Exit<Outcome, Failures>
+    ): Effect.Effect<Result | undefined, Failures> =>
+      Effect.gen(function* () {
+        if (Exit.isFailure(exit)) {
+          const { cause } = exit
+          if (Cause.isInterruptedOnly(cause)) return undefined
+          if (context.broken || !Cause.isFailure(cause) || (segment.leads && running.size === 0))
+            return yield* Effect.failCause(cause)
+          if (segment.brought < welcome) ramp = Plan.refused(running.size)
+          return undefined
+        }
+        const outcome = exit.value
+        switch (outcome._tag) {
+          case "Complete":
+          case "Skipped":
+            return outcome
+          case "Fetched":
+            return outcome.last ? { _tag: "Complete" } : undefined
+          case "AskPlainly":
+            context.plainly = true
+            yield* Effect.logDebug(`asking once more, without If-Range: ${outcome.why}`)
+            return undefined
+          case "AskAgainFromZero":
+            if (segment.leads || outcome.changed) {
+              yield* alone(outcome.why)
+              context.distrusted = true
+            } else ramp = Plan.refused(running.size)
+            return undefined
+          case "Contradicted":
+            yield* alone(outcome.fault.detail)
+            yield* session.renounce
+            return outcome.fresh ? yield* outcome.fault : undefined
+        }
+      })
+
+    for (;;) {
+      yield* bell.close
+      for (let next = ended.shift(); next !== undefined; next = ended.shift()) {
+        const result = yield* conclude(...next)
+        if (result !== undefined) return result
+      }
+      if (running.size > 0) yield* others
+      else if (!context.distrusted && session.held.bytes === total()) return { _tag: "Complete" } as const
+      else yield* lead
+      if (ended.length > 0) continue
+      const unsettled = !ramp.settled || running.size < ramp.allowed
+      if (!(divisible && unsettled)) yield* bell.await
+      else {
+        yield* look
+        yield* firstToEnd(bell.await, Effect.sleep(policy.watch / 2))
+      }
+    }
+  }).pipe(Effect.scoped)
