@@ -376,4 +376,27 @@ describe("PartWriter", () => {
       { numRuns: 150 }
     )
   })
+
+  it("asks to pause where a checkpoint takes long, and goes on after it", () => {
+    const disk = new Disk(64 * MiB, 0)
+    disk.synchronous = true
+    let late = false
+    let drains = 0
+    const writer = PartWriter.make(disk.handle, 0, undefined, () => late)
+    writer.onDrain = () => drains++
+    const chunk = new Uint8Array(64 * KiB)
+    // as much as it likes, while checkpoints come in time
+    for (let i = 0; i < 320; i++) expect(writer.write(chunk)).toBe(true)
+    writer.record(20 * MiB)
+    late = true
+    let taken = 0
+    while (writer.write(chunk)) taken += chunk.length
+    expect(taken + chunk.length).toBe(PartWriter.maxUnrecorded)
+    expect(drains).toBe(0)
+    // half of what is allowed, and it may go on
+    writer.record(20 * MiB + PartWriter.maxUnrecorded / 4)
+    expect(drains).toBe(0)
+    writer.record(writer.position)
+    expect(drains).toBe(1)
+  })
 })

@@ -37,7 +37,7 @@ describe.concurrent("a command that makes no sense", () => {
     [["get", "--header", "geheim", url], "a header has no name"],
     [["get", "--header", "X-A: b\nX-B: c", url], "the header X-A"],
     [["get", "--retry-delay", "soon", url], "--retry-delay", '"soon" is not a duration'],
-    [["get", "--connections", "4", url], "--connections", "not possible yet"],
+    [["get", "--connections", "17", url], "--connections", "16 are the limit"],
     [["get", "--no-such-option", url], "--no-such-option"]
   ]
   live("is refused before anything is made", (world) =>

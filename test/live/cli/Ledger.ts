@@ -5,9 +5,12 @@
  */
 import { expect } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
+import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
 import { join } from "node:path"
+import { Coverage } from "../../../src/domain/Coverage.js"
 import { type DownloadId, fromKey } from "../../../src/domain/DownloadId.js"
+import { claims } from "../../../src/domain/Publication.js"
 import { sha256 } from "./Cli.js"
 import type { Item } from "./Load.js"
 
@@ -19,6 +22,8 @@ interface Columns {
   readonly part: string | null
   readonly publishing: string | null
   readonly checkpoint: number
+  /** Where the bytes are that are claimed, as JSON. */
+  readonly segments: string | null
   readonly attempt: number
   readonly crashes: number
   readonly failure: string | null
@@ -31,6 +36,8 @@ export interface Entry extends Omit<Columns, "id" | "part" | "publishing"> {
   /** The final name that it may have got already. */
   readonly publishing: string | null
 }
+
+const decodeSegments = Schema.decodeSync(Schema.NullOr(Schema.parseJson(Coverage)))
 
 const nameIn = (json: string | null): string | null =>
   // the engine writes it, with a name
@@ -65,7 +72,7 @@ export class Ledger {
 
   entries(): ReadonlyArray<Entry> {
     return this.query<Columns>(
-      "SELECT id, status, part, publishing, checkpoint, attempt, crashes, failure FROM sluice_downloads ORDER BY id"
+      "SELECT id, status, part, publishing, checkpoint, segments, attempt, crashes, failure FROM sluice_downloads ORDER BY id"
     ).map((columns) => ({
       ...columns,
       id: fromKey(columns.id),
@@ -124,7 +131,7 @@ export class Ledger {
   /** Completed rows have their file; the others have a part that holds what they claim. Returns the bytes claimed. */
   expectClaims(): number {
     let claimed = 0
-    for (const { checkpoint, id, part, publishing, status } of this.entries()) {
+    for (const { checkpoint, id, part, publishing, segments, status } of this.entries()) {
       const item = this.items.get(id)!
       if (status === "completed") expect(fs.existsSync(join(this.dir, item.name)), item.name).toBe(true)
       if (status === "completed" || status === "cancelled" || checkpoint === 0) continue
@@ -133,10 +140,14 @@ export class Ledger {
         .map((name) => join(this.dir, name))
         .find((file) => fs.existsSync(file))
       expect(file, `the part of ${item.name}, of which ${checkpoint} bytes are claimed`).toBeDefined()
-      const held = fs.readFileSync(file!).subarray(0, checkpoint)
-      expect(held.length, `what is held of ${item.name}`).toBe(checkpoint)
-      const wanted = item.origin.content(item.path).slice(0, checkpoint)
-      expect(held.equals(wanted), `the first ${checkpoint} bytes of ${item.name}`).toBe(true)
+      const bytes = fs.readFileSync(file!)
+      let held = 0
+      for (const [start, end] of claims({ checkpoint, segments: decodeSegments(segments) })) {
+        const wanted = item.origin.content(item.path).slice(start, end)
+        expect(bytes.subarray(start, end).equals(wanted), `${start} to ${end} of ${item.name}`).toBe(true)
+        held += end - start
+      }
+      expect(held, `what is held of ${item.name}`).toBe(checkpoint)
       claimed += checkpoint
     }
     return claimed

@@ -18,8 +18,10 @@ describe.concurrent("a signal", () => {
       const { dir, origin } = world
       const [path, size] = ["/it's a file.bin".replaceAll(" ", "%20"), 8 * MiB]
       origin.set(path, { size, rate: 4 * MiB })
-      const running = yield* world.startGet(path)
+      // by one connection, whose bytes come in order
+      const running = yield* world.startGet(path, "--connections", "1")
       yield* running.during(origin.until(() => origin.sent(path) >= 3 * MiB))
+      yield* running.during(eventually(() => (world.row()?.checkpoint ?? 0) > 0))
       const taken = yield* freeze(running, origin)
       yield* running.send("SIGINT")
       yield* running.send("SIGCONT")
