@@ -13,7 +13,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
-import type * as Scope from "effect/Scope"
 import * as Coverage from "../domain/Coverage.js"
 import type * as DownloadError from "../domain/DownloadError.js"
 import * as Plan from "../domain/SegmentPlan.js"
@@ -113,16 +112,19 @@ export const run = (
         })
         .pipe(
           Effect.exit,
-          Effect.map((exit) => {
-            running.delete(segment)
-            ended.push([segment, exit])
-            bell.unsafeOpen()
-          }),
+          Effect.flatMap((exit) =>
+            Effect.sync(() => {
+              running.delete(segment)
+              ended.push([segment, exit])
+              bell.unsafeOpen()
+            })
+          ),
           (fetching) => FiberSet.run(fibers, fetching),
-          Effect.map((fiber) => {
-            // it may have ended already
-            if (fiber.unsafePoll() === null) running.set(segment, fiber)
-          })
+          // it may have ended already
+          Effect.flatMap((fiber) =>
+            fiber.unsafePoll() === null ? Effect.sync(() => running.set(segment, fiber)) : Effect.void
+          ),
+          Effect.asVoid
         )
 
     const stop = (segments: ReadonlyArray<Segment>) =>

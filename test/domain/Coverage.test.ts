@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import * as Coverage from "../../src/domain/Coverage.js"
 
 const size = 40

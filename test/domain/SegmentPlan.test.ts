@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import * as Coverage from "../../src/domain/Coverage.js"
 import * as Plan from "../../src/domain/SegmentPlan.js"
 
