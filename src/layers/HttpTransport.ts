@@ -1,13 +1,12 @@
 /**
  * The transfer program: brings the missing bytes of one download into its part file over HTTP, above the two seams.
  *
- * It asks, judges and redirects as the pure rules say (`Identity`, `Redirect`), round by round until nothing is missing.
- * The part file and what the row claims of it are PartSession's business; retries, verification of the whole and the final
- * name are left to others.
+ * It puts the parts together: the first answer, which may be all there is (`FirstAnswer`), the connections that bring the rest
+ * (`Segments`, each a `Segment`), the part file and what the row claims of it (`PartSession`). Retries, verification of the
+ * whole and the final name are left to others.
  *
- * Tricky interleavings: the watchdog checkpoints while a body streams, and ends a silent one. When the rounds have ended, for
- * whatever reason, and the last tick with them, the writer is drained and a last checkpoint made, so that a pause or a
- * cut wastes nothing.
+ * Tricky interleavings: the watchdog checkpoints while bodies stream. When they have ended, for whatever reason, and the last
+ * tick with them, the writers are drained and a last checkpoint made, so that a pause or a cut wastes nothing.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
