@@ -37,6 +37,7 @@ import * as Validators from "../domain/Validator.js"
 import type { Handle, Shape as Disk } from "../services/PartFile.js"
 import type { Reporter } from "../services/Transport.js"
 import * as PartWriter from "./PartWriter.js"
+import { PartWriters } from "./PartWriters.js"
 
 type Failures = DownloadError.DownloadError | StoreError
 
@@ -84,12 +85,6 @@ const fileFailure = <A, R>(effect: Effect.Effect<A, FileError, R>) =>
 /** Bytes older than this that no checkpoint covers are too many, in milliseconds. */
 const maxAge = 1000
 
-/** One writer, and where it began. */
-interface Writing {
-  readonly start: number
-  readonly writer: PartWriter.PartWriter
-}
-
 const monotonicOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
 
 /** Opens the part that the row names, if it is still the one we made. The part stays open until the scope closes. */
@@ -105,12 +100,10 @@ export const open = (
     const { directory } = download
     const found = yield* reopen(disk, download)
     let part = found?.part
-    /** What is held for certain, where writers have ended. */
-    let settled = found?.coverage ?? Coverage.empty
+    const writers = new PartWriters(found?.coverage ?? Coverage.empty)
     let total = found === undefined ? undefined : (download.total ?? undefined)
     let validator = (found === undefined ? undefined : download.validator) ?? Validators.none
     let filename = download.filename ?? download.output ?? undefined
-    const writing = new Set<Writing>()
     /** What the row claims. */
     let recorded = download.checkpoint
     let directorySynced = download.checkpoint > 0
@@ -118,7 +111,7 @@ export const open = (
     let condemned = false
     /** Everything that had come by then is recorded. */
     let recordedAt = monotonicOf(clock)
-    reporter.gauge.received = Coverage.count(settled)
+    reporter.gauge.received = Coverage.count(writers.accepted)
     reporter.gauge.total = total
 
     const create = (name: string) =>
@@ -151,14 +144,13 @@ export const open = (
           validator: version.validator
         })
         // before the row gives up what was written: an interruption must not claim it again
-        writing.clear()
+        writers.clear()
         // a row that claims nothing yet needs no waiting: nothing is given up, and later messages come after this one
         if (download.part === null && !reused) yield* reporter.note(message)
         else yield* reporter.tell(message)
         part = to
         condemned = false
         recorded = 0
-        settled = Coverage.empty
         total = version.total
         validator = version.validator
         reporter.gauge.received = 0
@@ -187,19 +179,12 @@ export const open = (
         return Option.none<string>()
       }).pipe(stepwise)
 
-    /** With what each writer has come to. */
-    const together = (reached: (writer: PartWriter.PartWriter) => number): Coverage.Coverage => {
-      let all = settled
-      for (const { start, writer } of writing) all = Coverage.add(all, start, reached(writer))
-      return all
-    }
-
     /** Syncs and claims what is written. */
     const claim = Effect.gen(function* () {
       if (part === undefined || condemned || syncFailure !== undefined) return
       const now = monotonicOf(clock)
-      const coverage = together(({ written }) => written)
-      const marks = Array.from(writing, ({ writer }) => [writer, writer.written] as const)
+      const coverage = writers.written
+      const recordedNow = writers.mark()
       const bytes = Coverage.count(coverage)
       if (bytes <= recorded) return
       yield* Effect.zipRight(
@@ -214,27 +199,15 @@ export const open = (
       directorySynced = true
       recorded = bytes
       recordedAt = now
-      for (const [writer, position] of marks) writer.record(position)
+      recordedNow()
     })
 
     const record: Effect.Effect<void, Failures> = Effect.suspend(() => {
-      if (Coverage.count(together(({ position }) => position)) <= recorded) {
-        recordedAt = monotonicOf(clock)
-        return Effect.void
-      }
-      return Effect.forEach(writing, ({ writer }) => fileFailure(writer.flush), {
-        concurrency: "unbounded",
-        discard: true
-      }).pipe(Effect.zipRight(claim))
+      if (Coverage.count(writers.accepted) > recorded)
+        return Effect.zipRight(fileFailure(writers.flush), claim)
+      recordedAt = monotonicOf(clock)
+      return Effect.void
     })
-
-    /** Whatever becomes of what they had accepted. */
-    const finishAll = Effect.suspend(() =>
-      Effect.forEach(writing, ({ writer }) => Effect.ignore(writer.finish), {
-        concurrency: "unbounded",
-        discard: true
-      })
-    )
 
     const renounce = Effect.suspend(() =>
       restart(part!, filename!, { total: undefined, validator: Validators.none })
@@ -248,16 +221,16 @@ export const open = (
         return filename
       },
       get held() {
-        return { bytes: Coverage.count(together(({ position }) => position)), total, validator }
+        return { bytes: Coverage.count(writers.accepted), total, validator }
       },
       get coverage() {
-        return together(({ position }) => position)
+        return writers.accepted
       },
       begin,
       condemn: () => {
         condemned = true
       },
-      renounce: stepwise(Effect.zipRight(finishAll, renounce)),
+      renounce: stepwise(Effect.zipRight(writers.finish, renounce)),
       write: (start, size) => {
         total = size
         reporter.gauge.total = size
@@ -267,19 +240,10 @@ export const open = (
           reporter.gauge,
           () => monotonicOf(clock) - recordedAt > maxAge
         )
-        writing.add({ start, writer })
+        writers.add(start, writer)
         return writer
       },
-      settle: (writer) =>
-        Effect.map(fileFailure(writer.finish), () => {
-          for (const one of writing) {
-            if (one.writer !== writer) continue
-            writing.delete(one)
-            settled = Coverage.add(settled, one.start, writer.written)
-            return writer.written - one.start
-          }
-          return 0
-        }),
+      settle: (writer) => fileFailure(writers.settle(writer)),
       record: stepwise(
         Effect.suspend(() => {
           const since = monotonicOf(clock)
@@ -294,7 +258,7 @@ export const open = (
       ),
       keep: stepwise(
         Effect.zipRight(
-          finishAll,
+          writers.finish,
           Effect.suspend(() => Effect.ignore(condemned ? renounce : claim))
         )
       )

@@ -1,0 +1,81 @@
+/**
+ * The writers of one part: one for each connection, each at its own place, and what they and earlier ones have brought
+ * together. Which of it counts, and what is recorded of it, is left to PartSession.
+ */
+import * as Effect from "effect/Effect"
+import * as Coverage from "../domain/Coverage.js"
+import type { FileError } from "../domain/FileError.js"
+import type { PartWriter } from "./PartWriter.js"
+
+/** One at work, and where it began. */
+interface Writing {
+  readonly start: number
+  readonly writer: PartWriter
+}
+
+export class PartWriters {
+  private readonly writing = new Set<Writing>()
+
+  /** `settled`: what is held for certain, where writers have ended. */
+  constructor(private settled: Coverage.Coverage) {}
+
+  add(start: number, writer: PartWriter): void {
+    this.writing.add({ start, writer })
+  }
+
+  /** Nothing that was brought counts any more. */
+  clear(): void {
+    this.writing.clear()
+    this.settled = Coverage.empty
+  }
+
+  private with(reached: (writer: PartWriter) => number): Coverage.Coverage {
+    let all = this.settled
+    for (const { start, writer } of this.writing) all = Coverage.add(all, start, reached(writer))
+    return all
+  }
+
+  /** With all that has been accepted. */
+  get accepted(): Coverage.Coverage {
+    return this.with(({ position }) => position)
+  }
+
+  /** With all whose write has come back: what a sync issued now covers. */
+  get written(): Coverage.Coverage {
+    return this.with(({ written }) => written)
+  }
+
+  /** Tells the writers, once it is so, that a checkpoint covers what is written now. */
+  mark(): () => void {
+    const marks = Array.from(this.writing, ({ writer }) => [writer, writer.written] as const)
+    return () => {
+      for (const [writer, position] of marks) writer.record(position)
+    }
+  }
+
+  /** Ends one, and takes what it has written as held: so many bytes. */
+  settle(writer: PartWriter): Effect.Effect<number, FileError> {
+    return Effect.map(writer.finish, () => {
+      for (const one of this.writing) {
+        if (one.writer !== writer) continue
+        this.writing.delete(one)
+        this.settled = Coverage.add(this.settled, one.start, writer.written)
+        return writer.written - one.start
+      }
+      return 0
+    })
+  }
+
+  /** Writes what has been accepted by now. */
+  readonly flush: Effect.Effect<void, FileError> = Effect.suspend(() =>
+    Effect.forEach(this.writing, ({ writer }) => writer.flush, { concurrency: "unbounded", discard: true })
+  )
+
+  /** Ends all, whatever becomes of what they had accepted. */
+  readonly finish: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.forEach(this.writing, ({ writer }) => Effect.ignore(writer.finish), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  )
+}
