@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { Checksum } from "./Checksum.js"
+import { type ChecksumFile, Expected } from "./Checksum.js"
 import type { DownloadError } from "./DownloadError.js"
 import { make } from "./DownloadError.js"
 import type { DownloadId } from "./DownloadId.js"
@@ -47,14 +47,20 @@ export const DownloadOptions = Schema.Struct({
   /** @default "rename" */
   onConflict: option("onConflict", ConflictPolicy),
   /**
-   * What the whole file must have before it gets its final name. A mismatch is retried from 0, `maxRetries` times.
-   * @default null, nothing is compared
+   * What the whole file must have before it gets its final name: a digest, or the URL of a list in which it stands. A mismatch
+   * is retried from 0, `maxRetries` times; a list that can't be had is a failure like any other, and costs no byte that is there.
+   * @default null, nothing but what the server itself announces is compared
    */
-  checksum: option("checksum", Schema.NullOr(Checksum)),
+  checksum: option("checksum", Schema.NullOr(Expected)),
   /** Bytes that the file may have at most; more ends the download for good. @default null, no limit */
   maxSize: option("maxSize", Schema.NullOr(Schema.NonNegativeInt))
 })
 export type DownloadOptions = typeof DownloadOptions.Type
+
+/** The same as a caller may write them: all may be left out, and the list of checksums may be a file. */
+export interface RequestOptions extends Partial<Omit<DownloadOptions, "checksum">> {
+  readonly checksum?: Expected | ChecksumFile | null
+}
 
 /** A header field of a request. */
 export type Header = readonly [name: string, value: string]
@@ -85,7 +91,7 @@ export interface DownloadRequest {
    */
   readonly key?: string | undefined
   /** How to go about it. @default the engine's `downloadDefaults`, then those of DownloadOptions */
-  readonly options?: Partial<DownloadOptions> | undefined
+  readonly options?: RequestOptions | undefined
   /**
    * Anything that JSON can hold, opaque to sluice: it comes back in rows, listings, events and completions. At most 64 KiB
    * as JSON; shown to whoever may see the queue, so no place for secrets. @default none
@@ -110,7 +116,7 @@ export interface Accepted {
   readonly retries?: DownloadId | undefined
 }
 
-const decodeOptions = Schema.decodeEither(DownloadOptions)
+const decodeOptions = Schema.decodeUnknownEither(DownloadOptions)
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Fields that sluice itself is responsible for; a caller's value would break resuming or framing. */
@@ -200,7 +206,7 @@ export const checkHeader = ([name, value]: Header): Either.Either<Header, Downlo
 
 /** Options with what they leave open filled in. Thousands of requests mostly have the same: those need be checked once. */
 export const acceptOptions = (
-  options: Partial<DownloadOptions> | undefined
+  options: RequestOptions | undefined
 ): Either.Either<DownloadOptions, DownloadError> =>
   Either.mapLeft(decodeOptions(defined(options ?? {})), (error) =>
     make("InvalidRequest", issuesByOption(error).map(issueText).join("; "))

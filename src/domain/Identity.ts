@@ -5,8 +5,10 @@
  * Verdicts: keep the bytes held and append the body at a proved offset; start again from 0 with this very body;
  * start again from 0 with a new request; or fail with a typed error. There is no verdict that appends unproved bytes.
  */
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { from, parseContentRange, parseLength, parseUnsatisfied } from "./ByteRange.js"
+import * as Digest from "./Digest.js"
 import type { DownloadError } from "./DownloadError.js"
 import { fromStatus, make } from "./DownloadError.js"
 import type { Headers } from "./Headers.js"
@@ -88,7 +90,9 @@ export const judge = (held: Held, asked: Ask, status: number, headers: Headers, 
     const why = "the server answered with multipart/byteranges, which was not asked for"
     return asked.start === 0 ? violation(why) : { _tag: "AskAgainFromZero", why }
   }
-  const validator = Validators.fromHeaders(headers)
+  const digest = Digest.fromHeaders(status, headers)
+  if (Either.isLeft(digest)) return violation(digest.left)
+  const validator = Validators.fromHeaders(headers, digest.right)
   if (status === 200) {
     return {
       _tag: "Body",
@@ -144,7 +148,10 @@ const partial = (
   if (!Validators.proves(held.validator, validator)) {
     return {
       _tag: "AskAgainFromZero",
-      why: "nothing proves that the rest offered belongs to the part already held"
+      why:
+        Digest.agree(held.validator.digest, validator.digest) === false
+          ? "the digest sent now is of another version than the part already held"
+          : "nothing proves that the rest offered belongs to the part already held"
     }
   }
   return {
@@ -152,7 +159,7 @@ const partial = (
     start,
     bodyLength: end - start + 1,
     total: whole,
-    validator: held.validator,
+    validator: Validators.joined(held.validator, validator),
     restart: undefined
   }
 }

@@ -18,6 +18,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import { isList } from "../domain/Checksum.js"
 import type { Download } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import * as FileName from "../domain/FileName.js"
@@ -70,6 +71,8 @@ interface Dependencies {
 export const mayComeWhole = ({ options, part, publishing }: Download): boolean =>
   part === null &&
   publishing === null &&
+  // a list that can't be had must not cost the bytes that are there
+  !isList(options.checksum) &&
   (options.onConflict === "rename" || options.onConflict === "overwrite")
 
 /** Takes a body that is small, as announced. */
@@ -239,7 +242,8 @@ export const finish = ({ bodyLength, session }: Moved): Effect.Effect<Transferre
       part: handle,
       partName: name,
       filename: session.filename!,
-      size: session.held.bytes
+      size: session.held.bytes,
+      digest: session.held.validator.digest
     }
   }).pipe(
     Effect.onError(() => session.keep),

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import { isList } from "../domain/Checksum.js"
 import type { Download } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import * as FileName from "../domain/FileName.js"
@@ -122,6 +123,8 @@ const make = Effect.gen(function* () {
       let first = answered
       /** What is held could not be continued: ask for all of it. */
       let distrusted = false
+      /** What the server says that the whole has. */
+      let digest = session.held.validator.digest
 
       const round: Effect.Effect<Round, Failures, Scope.Scope> = Effect.gen(function* () {
         const held = distrusted ? Identity.nothing : session.held
@@ -145,6 +148,7 @@ const make = Effect.gen(function* () {
           yield* response.discard
           return yield* tooLarge
         }
+        digest = verdict.validator.digest
         if (verdict.start === 0) {
           if (verdict.restart !== undefined)
             yield* Effect.logInfo(`starting again from 0: ${verdict.restart}`)
@@ -175,7 +179,8 @@ const make = Effect.gen(function* () {
           part: handle,
           partName: name,
           filename: session.filename!,
-          size: session.held.bytes
+          size: session.held.bytes,
+          digest
         }
       })
 
@@ -190,7 +195,10 @@ const make = Effect.gen(function* () {
         .pipe(
           // verifying takes a while: neither a crash nor a pause then should cost what has just come
           Effect.tap(() =>
-            checksum !== null && session.held.bytes >= worthRecording ? session.record : Effect.void
+            isList(checksum) ||
+            ((checksum !== null || digest !== undefined) && session.held.bytes >= worthRecording)
+              ? session.complete
+              : Effect.void
           ),
           Effect.tap(() => session.sound),
           Effect.onError(() => session.keep)

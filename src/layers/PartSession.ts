@@ -64,6 +64,8 @@ export interface PartSession {
   readonly settle: Effect.Effect<number, Failures>
   /** Makes a checkpoint if there is anything new. */
   readonly record: Effect.Effect<void, Failures>
+  /** Records that this is all, also where its length was not announced: a later try then has nothing to ask for. */
+  readonly complete: Effect.Effect<void, Failures>
   /** Fails if a sync has failed, even if nobody was left to hear of it: the file may have lost pages, and a later sync won't say so. */
   readonly sound: Effect.Effect<void, DownloadError.DownloadError>
   /** Ends writing and makes a last checkpoint, whatever went wrong before. */
@@ -211,6 +213,16 @@ export const open = (
             ? Effect.void
             : Effect.zipRight(fileFailure(writer.flush), claim)
         )
+      ),
+      complete: stepwise(
+        Effect.suspend(() => {
+          if (held.total === undefined) {
+            held = { ...held, total: held.bytes }
+            // the length is news, though no byte may be
+            recorded = -1
+          }
+          return claim
+        })
       ),
       sound: Effect.suspend(() =>
         syncFailure === undefined ? Effect.void : DownloadError.fromFile(syncFailure)
