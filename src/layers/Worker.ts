@@ -16,7 +16,7 @@ import type * as Scope from "effect/Scope"
 import { join } from "node:path"
 import type { Download } from "../domain/Download.js"
 import { DownloadError, make as makeError, type Reason } from "../domain/DownloadError.js"
-import { Failed, Released } from "../domain/Message.js"
+import { Failed, Released, Renounced } from "../domain/Message.js"
 import * as RetryPolicy from "../domain/RetryPolicy.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { EngineOptionsShape } from "../services/EngineOptions.js"
@@ -79,6 +79,8 @@ export const make = ({ disk, hasher, lists, options, store, transport }: Depende
       }
       // the name may have been taken after a part was begun
       const row = Option.getOrElse(yield* store.get(download.id), () => download)
+      // first the row: it must not claim what is about to go
+      if (row.checkpoint > 0) yield* reporter.tell(Renounced())
       yield* publisher.discard(row)
       yield* publisher.skipped(download, result.filename, reporter)
     }).pipe(Effect.scoped, Effect.interruptible)
