@@ -291,10 +291,14 @@ export const keyOf = (accepted: Pick<Accepted, "url" | "directory" | "output" | 
     ? JSON.stringify([accepted.url, accepted.directory, accepted.output])
     : JSON.stringify([accepted.key])
 
-/** The first issue of each option: of a union, the rest only say that it isn't null either. */
+/** One issue of each option. Of a union, most only say that it is nothing else either: the one about a part that is there tells. */
 const issuesByOption = (error: ParseResult.ParseError): ReadonlyArray<ParseResult.ArrayFormatterIssue> => {
   const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
-  return issues.filter(({ path }, i) => issues.findIndex((other) => other.path[0] === path[0]) === i)
+  const options = new Set(issues.map(({ path }) => path[0]))
+  return Array.from(options, (option) => {
+    const own = issues.filter(({ path }) => path[0] === option)
+    return own.find(({ _tag, path }) => path.length > 1 && _tag !== "Missing") ?? own[0]!
+  })
 }
 
 const issueText = ({ message, path }: ParseResult.ArrayFormatterIssue): string =>
