@@ -235,6 +235,7 @@ export const reachedAtCrash = (
     // what has another checksum than was asked for is to be fetched again
     const { checksum } = row.options
     const { resource, version } = last.body!
+    if (resource.options.announces === true && corrupted(wire, key)) return []
     if (checksum !== null && !isList(checksum)) {
       if (corrupted(wire, key)) return []
       if (sha256(resource.bytes(version, 0, version.size)) !== checksum.hex) return []
