@@ -190,7 +190,7 @@ const verify = make(
     ],
     usage: ["[OPTIONS] [ID...]", "[OPTIONS] [--tag TAG] [--group NAME]"],
     examples: [
-      ["everything", "sluice verify"],
+      ["", "sluice verify"],
       ["", "sluice verify 3fk"],
       ["what is damaged", "sluice verify --json | jq -r 'select(.result == \"altered\").path'"]
     ],
