@@ -36,8 +36,10 @@ const text = (content: string) => new TextEncoder().encode(content)
 
 type Answer = Exclude<ReturnType<Script>, "forever">
 
+const whole: Answer = { status: 200, body: [body] }
+
 /** The file well, the list as told; `n` counts requests for the list. */
-const listing = (of: (n: number) => Answer | "forever", file: Answer = { status: 200, body: [body] }) => {
+const listing = (of: (n: number) => Answer | "forever", file: Answer = whole) => {
   let n = 0
   return world((_, { url }) => (url === listUrl ? of(n++) : file))
 }
