@@ -76,6 +76,7 @@ export type ChecksumList = typeof ChecksumList.Type
 
 /** A list in a file of this machine, read when the request is made. A relative path counts from the working directory. */
 export interface ChecksumFile {
+  /** Its path. */
   readonly file: string
   /** @default as with ChecksumList */
   readonly algorithm?: Algorithm | undefined

@@ -59,6 +59,7 @@ export type DownloadOptions = typeof DownloadOptions.Type
 
 /** The same as a caller may write them: all may be left out, and the list of checksums may be a file. */
 export interface RequestOptions extends Partial<Omit<DownloadOptions, "checksum">> {
+  /** As in DownloadOptions; also a list in a file of this machine, which is read when the request is made. */
   readonly checksum?: Expected | ChecksumFile | null
 }
 

@@ -23,16 +23,21 @@ export type Voucher = typeof Voucher.Type
 
 /** A digest that the file had when it was completed. */
 export interface Known {
+  /** By its name in IANA's registry. */
   readonly algorithm: Algorithm
+  /** Lower-case hexadecimal digits. */
   readonly hex: string
+  /** Whose word it is. */
   readonly by: Voucher
 }
 
 /** What has come of verifying a download. */
 export interface Verification {
+  /** Its row, as it is now. */
   readonly download: Download
   /** The whole path that was looked at. */
   readonly path: string
+  /** Whether the file is still what it was. */
   readonly result: Result
   /** The digest that is known; null for none. */
   readonly known: Known | null
