@@ -52,14 +52,21 @@ export type { Filter } from "./services/Store.js"
 // what a download is, how it ends, what happens to it
 export { percent, retryCount, Status, type Download, type Failure, type Outcome } from "./domain/Download.js"
 export { DownloadId } from "./domain/DownloadId.js"
-export type { Checksum } from "./domain/Checksum.js"
+export type { Algorithm, Checksum, ChecksumFile, ChecksumList } from "./domain/Checksum.js"
 export type { Completed } from "./domain/Completion.js"
 export { DownloadEvent } from "./domain/DownloadEvent.js"
 export type { Attempt } from "./domain/Attempt.js"
 export type { Affected, Command, Selection } from "./domain/Selection.js"
 export type { CoolingHost, ListedEngine, Stats } from "./domain/Stats.js"
 export type { Progress } from "./domain/Progress.js"
-export type { ConflictPolicy, DownloadOptions, DownloadRequest, Header } from "./domain/DownloadRequest.js"
+export type {
+  ConflictPolicy,
+  DownloadOptions,
+  DownloadRequest,
+  Header,
+  RequestOptions
+} from "./domain/DownloadRequest.js"
+export type { Known, Result, Verification, Voucher } from "./domain/Verification.js"
 export type { Ending } from "./domain/Ending.js"
 export type { Consumer } from "./domain/Consumer.js"
 export { GroupId, GroupSealed, type GroupProgress } from "./domain/Group.js"
@@ -78,6 +85,8 @@ export * as Engine from "./layers/Engine.js"
 export * as NodePartFile from "./layers/NodePartFile.js"
 export * as SidecarLock from "./layers/SidecarLock.js"
 export * as UndiciWire from "./layers/UndiciWire.js"
+export * as ThreadHasher from "./layers/ThreadHasher.js"
 export { EngineLife } from "./services/EngineLife.js"
+export { Hasher } from "./services/Hasher.js"
 export { PartFile } from "./services/PartFile.js"
 export { Wire } from "./services/Wire.js"

@@ -49,6 +49,7 @@ const rules = {
   ChecksumMismatch: transient(
     "the server sends other bytes than those the checksum is of; check the checksum, or fetch from another source"
   ),
+  ChecksumUnavailable: permanent("check the list of checksums, or give the checksum itself"),
   TooLarge: permanent("allow more with --max-size, if you trust the server"),
   UnwantedCoding: permanent(
     "the server compresses what was asked for uncompressed; fetch it from another source"

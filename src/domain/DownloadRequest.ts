@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { Checksum } from "./Checksum.js"
+import { type ChecksumFile, Expected } from "./Checksum.js"
 import type { DownloadError } from "./DownloadError.js"
 import { make } from "./DownloadError.js"
 import type { DownloadId } from "./DownloadId.js"
@@ -51,10 +51,11 @@ export const DownloadOptions = Schema.Struct({
   /** @default "rename" */
   onConflict: option("onConflict", ConflictPolicy),
   /**
-   * What the whole file must have before it gets its final name. A mismatch is retried from 0, `maxRetries` times.
-   * @default null, nothing is compared
+   * What the whole file must have before it gets its final name: a digest, or the URL of a list in which it stands. A mismatch
+   * is retried from 0, `maxRetries` times; a list that can't be had is a failure like any other, and costs no byte that is there.
+   * @default null, nothing but what the server itself announces is compared
    */
-  checksum: option("checksum", Schema.NullOr(Checksum)),
+  checksum: option("checksum", Schema.NullOr(Expected)),
   /** Bytes that the file may have at most; more ends the download for good. @default null, no limit */
   maxSize: option("maxSize", Schema.NullOr(Schema.NonNegativeInt)),
   /**
@@ -64,6 +65,12 @@ export const DownloadOptions = Schema.Struct({
   connections: option("connections", Schema.Int.pipe(Schema.between(1, maxConnections)))
 })
 export type DownloadOptions = typeof DownloadOptions.Type
+
+/** The same as a caller may write them: all may be left out, and the list of checksums may be a file. */
+export interface RequestOptions extends Partial<Omit<DownloadOptions, "checksum">> {
+  /** As in DownloadOptions; also a list in a file of this machine, which is read when the request is made. */
+  readonly checksum?: Expected | ChecksumFile | null
+}
 
 /** A header field of a request. */
 export type Header = readonly [name: string, value: string]
@@ -94,7 +101,7 @@ export interface DownloadRequest {
    */
   readonly key?: string | undefined
   /** How to go about it. @default the engine's `downloadDefaults`, then those of DownloadOptions */
-  readonly options?: Partial<DownloadOptions> | undefined
+  readonly options?: RequestOptions | undefined
   /**
    * Anything that JSON can hold, opaque to sluice: it comes back in rows, listings, events and completions. At most 64 KiB
    * as JSON; shown to whoever may see the queue, so no place for secrets. @default none
@@ -119,7 +126,7 @@ export interface Accepted {
   readonly retries?: DownloadId | undefined
 }
 
-const decodeOptions = Schema.decodeEither(DownloadOptions)
+const decodeOptions = Schema.decodeUnknownEither(DownloadOptions)
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Fields that sluice itself is responsible for; a caller's value would break resuming or framing. */
@@ -209,7 +216,7 @@ export const checkHeader = ([name, value]: Header): Either.Either<Header, Downlo
 
 /** Options with what they leave open filled in. Thousands of requests mostly have the same: those need be checked once. */
 export const acceptOptions = (
-  options: Partial<DownloadOptions> | undefined
+  options: RequestOptions | undefined
 ): Either.Either<DownloadOptions, DownloadError> =>
   Either.mapLeft(decodeOptions(defined(options ?? {})), (error) =>
     make("InvalidRequest", issuesByOption(error).map(issueText).join("; "))
@@ -294,10 +301,14 @@ export const keyOf = (accepted: Pick<Accepted, "url" | "directory" | "output" | 
     ? JSON.stringify([accepted.url, accepted.directory, accepted.output])
     : JSON.stringify([accepted.key])
 
-/** The first issue of each option: of a union, the rest only say that it isn't null either. */
+/** One issue of each option. Of a union, most only say that it is nothing else either: the one about a part that is there tells. */
 const issuesByOption = (error: ParseResult.ParseError): ReadonlyArray<ParseResult.ArrayFormatterIssue> => {
   const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
-  return issues.filter(({ path }, i) => issues.findIndex((other) => other.path[0] === path[0]) === i)
+  const options = new Set(issues.map(({ path }) => path[0]))
+  return Array.from(options, (option) => {
+    const own = issues.filter(({ path }) => path[0] === option)
+    return own.find(({ _tag, path }) => path.length > 1 && _tag !== "Missing") ?? own[0]!
+  })
 }
 
 const issueText = ({ message, path }: ParseResult.ArrayFormatterIssue): string =>

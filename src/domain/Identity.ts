@@ -5,9 +5,11 @@
  * Verdicts: keep the bytes held and append the body at a proved offset; start again from 0 with this very body;
  * start again from 0 with a new request; or fail with a typed error. There is no verdict that appends unproved bytes.
  */
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { from, parseContentRange, parseLength, parseUnsatisfied } from "./ByteRange.js"
 import type { Span } from "./Coverage.js"
+import * as Digest from "./Digest.js"
 import type { DownloadError } from "./DownloadError.js"
 import { fromStatus, make } from "./DownloadError.js"
 import type { Headers } from "./Headers.js"
@@ -118,7 +120,8 @@ export const judge = (
   if (status !== 200 && status !== 206 && status !== 416) {
     return failed(fromStatus(status, retryAfterMillis(single(headers, "retry-after"), now)))
   }
-  if (status === 416) return unsatisfied(held, asked, headers, Validators.fromHeaders(headers, path))
+  if (status === 416)
+    return unsatisfied(held, asked, headers, Validators.fromHeaders(headers, undefined, path))
   const coding = headers.get("content-encoding")?.join(",").trim().toLowerCase()
   if (coding !== undefined && coding !== "" && coding !== "identity") {
     return unwanted(`Content-Encoding: ${coding}`)
@@ -135,7 +138,9 @@ export const judge = (
     const why = "the server answered with multipart/byteranges, which was not asked for"
     return asked.ranged ? again(why) : violation(why)
   }
-  const validator = Validators.fromHeaders(headers, path)
+  const digest = Digest.fromHeaders(status, headers)
+  if (Either.isLeft(digest)) return violation(digest.left)
+  const validator = Validators.fromHeaders(headers, digest.right, path)
   if (status === 200) {
     if (
       asked.ranged &&
@@ -191,7 +196,12 @@ const partial = (
   if (whole === undefined) return again("the server does not say how long the resource is")
   if (end >= whole) return again("the range sent lies beyond the end of the resource")
   if (Validators.refutes(held.validator, validator))
-    return again("the validators of the resource have changed", true)
+    return again(
+      Digest.agree(held.validator.digest, validator.digest) === false
+        ? "the digest sent now is of another version than the part already held"
+        : "the validators of the resource have changed",
+      true
+    )
   if (asked.proof === "validator" && !Validators.proves(held.validator, validator))
     return again("nothing proves that the rest offered belongs to the part already held")
   return {
@@ -200,7 +210,7 @@ const partial = (
     fresh: false,
     bodyLength: end - start + 1,
     total: whole,
-    validator: held.validator,
+    validator: Validators.joined(held.validator, validator),
     ranges: true,
     restart: undefined
   }

@@ -3,7 +3,7 @@
  * nothing else; the store applies them one by one with `transition`.
  */
 import * as Data from "effect/Data"
-import type { Checksum } from "./Checksum.js"
+import type { Expected } from "./Checksum.js"
 import type { Coverage } from "./Coverage.js"
 import type { EngineId, Failure, FinalRecord, Outcome, PartRecord } from "./Download.js"
 import type { Validator } from "./Validator.js"
@@ -35,9 +35,10 @@ export type Message = Data.TaggedEnum<{
   }
   /**
    * All bytes are verified and on stable storage; the file is about to get this name. `verified` is the checksum they have
-   * been found to have: where the row asks for another by now, nothing is recorded, and it has to be verified first.
+   * been found to have: where the row asks for another by now, nothing is recorded, and it has to be verified first. What was
+   * read from a list takes the list's place in the row.
    */
-  Publishing: { readonly record: FinalRecord; readonly verified: Checksum | null }
+  Publishing: { readonly record: FinalRecord; readonly verified: Expected | null }
   Succeeded: { readonly outcome: Outcome; readonly record: FinalRecord }
   Failed: { readonly failure: Failure; readonly verdict: Verdict }
   /** The worker was interrupted and has let go of everything. */

@@ -6,7 +6,7 @@
  * from the same table (`accepting`), so the bulk and the single path can't drift apart.
  */
 import * as Either from "effect/Either"
-import { type Checksum, same } from "./Checksum.js"
+import { type Expected, isList, same } from "./Checksum.js"
 import type { Desired, Download, Failure, Status, Strike } from "./Download.js"
 import { noHeaders, terminal } from "./Download.js"
 import { kindOf } from "./DownloadError.js"
@@ -125,7 +125,12 @@ const apply = (download: Download, message: Message, at: number): Download => {
       }
     case "Publishing":
       return isVerified(download, message.verified)
-        ? { ...download, publishing: message.record, total: message.record.size }
+        ? {
+            ...download,
+            options: withoutList(download.options, message.verified),
+            publishing: message.record,
+            total: message.record.size
+          }
         : download
     case "Succeeded":
       return {
@@ -209,8 +214,14 @@ const resumable = (download: Download, bytes: number): boolean =>
 const isMismatch = ({ failure }: Strike): boolean => failure.reason === "ChecksumMismatch"
 
 /** Whether nothing is left to be verified of what the row asks for; a checksum may have been added meanwhile. */
-const isVerified = ({ options }: Download, verified: Checksum | null): boolean =>
+const isVerified = ({ options }: Download, verified: Expected | null): boolean =>
   options.checksum === null || (verified !== null && same(options.checksum, verified))
+
+/** The digest that was found in a list, in place of the list: what was verified once can be verified again without it. */
+const withoutList = (options: Download["options"], verified: Expected | null): Download["options"] =>
+  verified !== null && isList(options.checksum) && !isList(verified)
+    ? { ...options, checksum: verified }
+    : options
 
 /** A cancelled download ends, also when a pause or a resume arrives before its worker has let go. */
 const unlessCancelled = (download: Download, desired: Desired): Desired =>

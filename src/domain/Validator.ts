@@ -1,12 +1,16 @@
 /**
  * Validators: what proves that two responses speak of the same bytes (RFC 9110 section 8.8).
  *
+ * A digest of the whole is the best there is, where both responses carry one of the same algorithm: equal, it proves the
+ * version whatever the tags say, and different, it refutes it, whatever they say.
+ *
  * A strong ETag proves it. Last-Modified proves it only where it is strong in the sense of section 8.8.2.2, and
  * nothing says that the server's file times and its Date come from the same clock, so the section's other
  * branch is taken: "enough difference", for which RFC 7232 named 60 seconds. A weak ETag proves nothing, nor does a
  * date before 1990: those are the constants that build tools stamp on every file they make.
  */
 import * as Schema from "effect/Schema"
+import * as Digests from "./Digest.js"
 import type { Headers } from "./Headers.js"
 import { single } from "./Headers.js"
 import * as HttpDate from "./HttpDate.js"
@@ -26,7 +30,9 @@ export const Validator = Schema.Struct({
    * The path of the address that answered, where redirects had led to another than was asked for: validators speak of
    * one resource only. Neither its host (mirrors) nor its query (signatures, which differ each time).
    */
-  path: Schema.optional(Schema.String)
+  path: Schema.optional(Schema.String),
+  /** What the server says that the whole has; the file is compared with it before it gets its name. */
+  digest: Schema.optional(Digests.Digest)
 })
 export type Validator = typeof Validator.Type
 
@@ -37,8 +43,8 @@ const entityTag = /^(W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/
 
 const oldest = Date.UTC(1990)
 
-/** From a response's fields; a malformed date counts as absent. `path`: see there. */
-export const fromHeaders = (headers: Headers, path?: string): Validator => {
+/** From a response's fields, and its digest of the whole; a malformed date counts as absent. `path`: see there. */
+export const fromHeaders = (headers: Headers, digest?: Digests.Digest, path?: string): Validator => {
   const etag = single(headers, "etag") ?? headers.get("etag")?.join(", ")
   const lastModified = single(headers, "last-modified")
   const modifiedAt = HttpDate.parse(lastModified ?? "")
@@ -48,6 +54,7 @@ export const fromHeaders = (headers: Headers, path?: string): Validator => {
     ...(lastModified === undefined || modifiedAt === undefined ? {} : { lastModified }),
     lastModifiedStrong:
       modifiedAt !== undefined && date !== undefined && modifiedAt >= oldest && date - modifiedAt >= 60_000,
+    ...(digest === undefined ? {} : { digest }),
     ...(path === undefined ? {} : { path })
   }
 }
@@ -63,7 +70,9 @@ const strongDate = (validator: Validator): string | undefined =>
 
 /** Whether a later response can be proved to continue what was held under this validator. */
 export const canProve = (validator: Validator): boolean =>
-  strongTag(validator) !== undefined || strongDate(validator) !== undefined
+  strongTag(validator) !== undefined ||
+  strongDate(validator) !== undefined ||
+  (validator.digest !== undefined && Digests.isOfParts(validator.digest))
 
 /**
  * The If-Range value: a strong ETag, or a strong date where there is no ETag field at all (RFC 9110 section 13.1.5
@@ -73,10 +82,12 @@ export const ifRange = (validator: Validator): string | undefined =>
   strongTag(validator) ?? (validator.etag === undefined ? strongDate(validator) : undefined)
 
 /**
- * Whether `received` proves the version that `held` came from. Strong tags decide where `held` has one: equal is
+ * Whether `received` proves the version that `held` came from. Digests that can be compared decide. Else strong tags decide where `held` has one: equal is
  * proof, different or missing is not. Else the same strong date is proof, unless the tags contradict it.
  */
 export const proves = (held: Validator, received: Validator): boolean => {
+  const agree = Digests.agree(held.digest, received.digest)
+  if (agree !== undefined) return agree
   if (held.path !== received.path) return false
   const tag = strongTag(held)
   if (tag !== undefined) return strongTag(received) === tag
@@ -86,10 +97,19 @@ export const proves = (held: Validator, received: Validator): boolean => {
   return received.lastModified === date && !weaklyDifferent
 }
 
-/** Whether `received` speaks of another version for certain: a field that both have differs. */
-export const refutes = (held: Validator, received: Validator): boolean =>
-  held.path === received.path &&
-  ((held.etag !== undefined && received.etag !== undefined && held.etag !== received.etag) ||
-    (held.lastModified !== undefined &&
-      received.lastModified !== undefined &&
-      held.lastModified !== received.lastModified))
+/** Whether `received` speaks of another version for certain: a field that both have differs, or the digest. */
+export const refutes = (held: Validator, received: Validator): boolean => {
+  const agree = Digests.agree(held.digest, received.digest)
+  if (agree !== undefined) return !agree
+  return (
+    held.path === received.path &&
+    ((held.etag !== undefined && received.etag !== undefined && held.etag !== received.etag) ||
+      (held.lastModified !== undefined &&
+        received.lastModified !== undefined &&
+        held.lastModified !== received.lastModified))
+  )
+}
+
+/** What is known of a version after one more response that proved to be of it: a digest that only that one carried counts too. */
+export const joined = (held: Validator, received: Validator): Validator =>
+  held.digest === undefined && received.digest !== undefined ? { ...held, digest: received.digest } : held

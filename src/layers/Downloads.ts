@@ -1,6 +1,6 @@
 /**
  * The engine's front: checks requests, records them, and tells of them. Waiting for downloads is Settling's business, what
- * people want of them Intent's, groups are Groups', consumers Consumers'.
+ * people want of them Intent's, groups are Groups', consumers Consumers', looking again at what was completed Verification's.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -29,10 +29,12 @@ import * as Consumers from "./Consumers.js"
 import * as Discarding from "./Discarding.js"
 import * as Groups from "./Groups.js"
 import * as Inheritance from "./Inheritance.js"
+import * as InlineHasher from "./InlineHasher.js"
 import * as Intent from "./Intent.js"
 import { firstToEnd } from "./Race.js"
 import * as Requests from "./Requests.js"
 import * as Settling from "./Settling.js"
+import * as Verification from "./Verification.js"
 
 const make = Effect.gen(function* () {
   const store = yield* Store
@@ -43,6 +45,7 @@ const make = Effect.gen(function* () {
   const options = yield* EngineOptions
   const { adopt, pollInterval } = options
   const discarding = Discarding.make(disk, store)
+  const hasher = yield* InlineHasher.hasherFor(disk)
   const inheritance = Inheritance.make({ store, life, discarding })
 
   const row = (id: DownloadId) =>
@@ -139,6 +142,7 @@ const make = Effect.gen(function* () {
     attempts,
     stats: store.stats,
     ...Intent.make({ engine: life.id, store, supervisor, discarding, inheritance, options, row, again }),
+    ...Verification.make({ store, disk, hasher }),
     group: Groups.make({ store, options, inherit, enqueueInto, orRefused: Requests.orRefused, orFailure }),
     ...Consumers.make({ store, outbox, pollInterval, orFailure }),
     drained: orFailure(

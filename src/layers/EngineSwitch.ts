@@ -20,10 +20,11 @@ import { PartFile } from "../services/PartFile.js"
 import { Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
 import type { Transport } from "../services/Transport.js"
+import type { Wire } from "../services/Wire.js"
 import * as Discarding from "./Discarding.js"
 import * as Run from "./Supervisor.js"
 
-type Needs = Store | PartFile | Transport | EngineLife
+type Needs = Store | PartFile | Transport | Wire | EngineLife
 
 const make = Effect.gen(function* () {
   const store = yield* Store

@@ -18,6 +18,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import { isList } from "../domain/Checksum.js"
 import type { Download } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import * as FileName from "../domain/FileName.js"
@@ -72,6 +73,8 @@ interface Dependencies {
 export const mayComeWhole = ({ options, part, publishing }: Download): boolean =>
   part === null &&
   publishing === null &&
+  // a list that can't be had must not cost the bytes that are there
+  !isList(options.checksum) &&
   (options.onConflict === "rename" || options.onConflict === "overwrite")
 
 /** Takes a body that is small, as announced. */
@@ -154,7 +157,7 @@ export const make =
             Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
           )
           const session = yield* opening
-          const writer = session.write(0, total)
+          const writer = session.write(0, body)
           gathering.moveTo(writer)
           moved = { _tag: "Moved", session, writer, bodyLength: body.bodyLength, scope }
           return session
@@ -242,7 +245,8 @@ export const finish = ({ bodyLength, session, writer }: Moved): Effect.Effect<Tr
       part: handle,
       partName: name,
       filename: session.filename!,
-      size: session.held.bytes
+      size: session.held.bytes,
+      digest: session.held.validator.digest
     }
   }).pipe(
     Effect.onError(() => session.keep),

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import { isList } from "../domain/Checksum.js"
 import type { Download } from "../domain/Download.js"
 import type * as DownloadError from "../domain/DownloadError.js"
 import { single } from "../domain/Headers.js"
@@ -102,9 +103,11 @@ const make = Effect.gen(function* () {
         })
         .pipe(
           // verifying takes a while: neither a crash nor a pause then should cost what has just come
-          Effect.tap(() =>
-            checksum !== null && session.held.bytes >= worthRecording ? session.record : Effect.void
-          ),
+          Effect.tap(() => {
+            const { bytes: size, validator } = session.held
+            const verified = checksum !== null || validator.digest !== undefined
+            return isList(checksum) || (verified && size >= worthRecording) ? session.complete : Effect.void
+          }),
           Effect.tap(() => session.sound),
           Effect.onError(() => session.keep)
         )
@@ -115,7 +118,8 @@ const make = Effect.gen(function* () {
         part: handle,
         partName: name,
         filename: session.filename!,
-        size: session.held.bytes
+        size: session.held.bytes,
+        digest: session.held.validator.digest
       }
     })
 

@@ -46,12 +46,15 @@ interface Part {
   readonly name: string
 }
 
-/** What is known of the version that a new beginning fetches. */
-interface Beginning {
-  /** What the server proposes; used where neither the caller nor an earlier try has named the download. */
-  readonly proposedName: () => string
+/** What is known of the version that is fetched. */
+interface Version {
   readonly total: number | undefined
   readonly validator: Validators.Validator
+}
+
+interface Beginning extends Version {
+  /** What the server proposes; used where neither the caller nor an earlier try has named the download. */
+  readonly proposedName: () => string
 }
 
 export interface PartSession {
@@ -68,11 +71,13 @@ export interface PartSession {
   /** Gives up what is held. */
   readonly renounce: Effect.Effect<void, Failures>
   /** Starts writing from an offset on. To be called after `begin`, or where something is held. */
-  readonly write: (start: number, total: number | undefined) => PartWriter.PartWriter
+  readonly write: (start: number, version: Version) => PartWriter.PartWriter
   /** Ends a writer, waits for what was written, and takes it as held: so many bytes. */
   readonly settle: (writer: PartWriter.PartWriter) => Effect.Effect<number, DownloadError.DownloadError>
   /** Makes a checkpoint if there is anything new, and another if that took long. */
   readonly record: Effect.Effect<void, Failures>
+  /** Records that this is all, also where its length was not announced: a later try then has nothing to ask for. */
+  readonly complete: Effect.Effect<void, Failures>
   /** Fails if a sync has failed, even if nobody was left to hear of it: the file may have lost pages, and a later sync won't say so. */
   readonly sound: Effect.Effect<void, DownloadError.DownloadError>
   /** Ends writing and makes a last checkpoint, whatever went wrong before. */
@@ -134,7 +139,7 @@ export const open = (
       Effect.map(fileFailure(disk.facts(path.join(directory, name))), Option.isSome)
 
     /** Nothing of what is held counts any more: neither in the row nor, after that, in the file. */
-    const restart = (to: Part, name: string, version: Omit<Beginning, "proposedName">) =>
+    const restart = (to: Part, name: string, version: Version) =>
       Effect.gen(function* () {
         const reused = part !== undefined
         const message = Identified({
@@ -231,9 +236,9 @@ export const open = (
         condemned = true
       },
       renounce: stepwise(Effect.zipRight(writers.finish, renounce)),
-      write: (start, size) => {
-        total = size
-        reporter.gauge.total = size
+      write: (start, version) => {
+        ;({ total, validator } = version)
+        reporter.gauge.total = total
         const writer = PartWriter.make(
           part!.handle,
           start,
@@ -251,6 +256,16 @@ export const open = (
             record,
             Effect.suspend(() => (monotonicOf(clock) - since > maxAge / 2 ? record : Effect.void))
           )
+        })
+      ),
+      complete: stepwise(
+        Effect.suspend(() => {
+          if (total === undefined) {
+            total = Coverage.count(writers.accepted)
+            // the length is news, though no byte may be
+            recorded = -1
+          }
+          return claim
         })
       ),
       sound: Effect.suspend(() =>

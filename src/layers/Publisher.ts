@@ -23,7 +23,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as path from "node:path"
-import type { Checksum } from "../domain/Checksum.js"
+import type { Expected } from "../domain/Checksum.js"
 import type { Download, FinalRecord } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import { sameFile } from "../domain/FileFacts.js"
@@ -47,7 +47,7 @@ export interface Finished {
   readonly filename: string
   readonly size: number
   /** The checksum its bytes have been found to have. */
-  readonly verified: Checksum | null
+  readonly verified: Expected | null
 }
 
 const fileFailure = <A, R>(effect: Effect.Effect<A, FileError, R>) =>
@@ -95,7 +95,7 @@ export const make = (disk: Disk) => {
     download: Download,
     partName: string,
     intended: FinalRecord,
-    verified: Checksum | null,
+    verified: Expected | null,
     reporter: Reporter
   ): Effect.Effect<Download, Failures> =>
     Effect.gen(function* () {

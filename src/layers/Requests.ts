@@ -28,6 +28,7 @@ import type { EngineOptionsShape } from "../services/EngineOptions.js"
 import type { Shape as Disk } from "../services/PartFile.js"
 import type { Enqueued as Recorded, Shape as Store } from "../services/Store.js"
 import type { Shape as Supervisor } from "../services/Supervisor.js"
+import * as ChecksumFiles from "./ChecksumFiles.js"
 
 /** Requests recorded by one transaction, so that none takes long. */
 const bulk = 500
@@ -73,7 +74,9 @@ export const make = ({ disk, options, store, supervisor }: Dependencies) => {
       const accepted: Array<Accepted> = []
       const directories = new Map<string | undefined, string>()
       const known = new Map<DownloadRequest["options"], ReturnType<typeof acceptOptions>>()
-      for (const request of requests) {
+      const files = ChecksumFiles.reader()
+      for (const asked of requests) {
+        const request = yield* files.settle(asked)
         const directory =
           directories.get(request.directory) ?? path.resolve(request.directory ?? options.directory)
         directories.set(request.directory, directory)

@@ -142,7 +142,7 @@ const receive = (
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const { download, session } = context
-      const writer = session.write(body.start + expected.length, body.total)
+      const writer = session.write(body.start + expected.length, body)
       const bodyEnd = body.bodyLength === undefined ? Infinity : body.start + body.bodyLength
       // an answer may be shorter than what was asked for (RFC 9110 section 15.3.7)
       segment.attach(writer, body.fresh ? bodyEnd : Math.min(segment.end, bodyEnd))
@@ -190,7 +190,7 @@ export const fetch = (context: Context, segment: Segment): Effect.Effect<Outcome
     const asked = Identity.ask(held, {
       span: segment.span,
       plainly: context.plainly,
-      verified: checksum !== null && segment.leads
+      verified: segment.leads && (checksum !== null || held.validator.digest !== undefined)
     })
     const { response, url } = yield* context.follow(asked.headers, segment.activity)
     const now = yield* Clock.currentTimeMillis

@@ -17,7 +17,7 @@
  */
 import * as Effect from "effect/Effect"
 import { join } from "node:path"
-import type { Checksum } from "../domain/Checksum.js"
+import type { Checksum, Expected } from "../domain/Checksum.js"
 import type { Download, FinalRecord, PartRecord } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import type { FileFacts } from "../domain/FileFacts.js"
@@ -28,11 +28,12 @@ import type { StoreError } from "../domain/StoreError.js"
 import type { Shape as Disk } from "../services/PartFile.js"
 import type { Reporter, Whole } from "../services/Transport.js"
 import type { Publisher } from "./Publisher.js"
+import type { ChecksumLists } from "./ChecksumLists.js"
 import { faultOf } from "./Verifier.js"
 
 type Failures = DownloadError.DownloadError | StoreError
 
-export const make = (disk: Disk, publisher: Publisher) => {
+export const make = (disk: Disk, publisher: Publisher, lists: ChecksumLists) => {
   /** A part of that name is ours, from a try that ended between the file and its row. */
   const write = (file: string, { chunks }: Whole): Effect.Effect<FileFacts, DownloadError.DownloadError> =>
     disk
@@ -49,9 +50,10 @@ export const make = (disk: Disk, publisher: Publisher) => {
       )
 
   const verified = (whole: Whole, checksum: Checksum | null, reporter: Reporter) => {
-    if (checksum === null) return Effect.void
+    const { digest } = whole.validator
+    if (checksum === null && digest === undefined) return Effect.void
     reporter.gauge.state = "verifying"
-    return Effect.flatMap(faultOf(whole.chunks, checksum), (fault) => fault ?? Effect.void)
+    return Effect.flatMap(faultOf(whole.chunks, { checksum, digest }), (fault) => fault ?? Effect.void)
   }
 
   /** Brings the row to `completed`. To be run where it can't be interrupted. */
@@ -68,7 +70,12 @@ export const make = (disk: Disk, publisher: Publisher) => {
         recorded(download, whole, name, facts, reporter)
       )
     })
-    return checksum === null ? writing : Effect.zipRight(verified(whole, checksum, reporter), writing)
+    if (checksum === null && whole.validator.digest === undefined) return writing
+    const expected = Effect.interruptible(lists.settle(checksum, download, whole.filename))
+    return Effect.zipRight(
+      Effect.flatMap(expected, (found) => verified(whole, found, reporter)),
+      writing
+    )
   }
 
   const recorded = (
@@ -111,7 +118,7 @@ export const make = (disk: Disk, publisher: Publisher) => {
     reporter: Reporter
   ): Effect.Effect<Download, Failures> =>
     Effect.gen(function* () {
-      const { checksum } = row.options
+      const checksum = yield* Effect.interruptible(lists.settle(row.options.checksum, row, whole.filename))
       yield* verified(whole, checksum, reporter).pipe(Effect.tapError(() => reporter.tell(Renounced())))
       const next = yield* reporter.tell(Publishing({ record, verified: checksum }))
       return yield* next.publishing === null
@@ -123,7 +130,7 @@ export const make = (disk: Disk, publisher: Publisher) => {
     download: Download,
     part: PartRecord,
     record: FinalRecord,
-    checksum: Checksum | null,
+    checksum: Expected | null,
     reporter: Reporter
   ): Effect.Effect<Download, Failures> => {
     const { directory, options } = download

@@ -37,8 +37,10 @@ import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
 import { Store } from "../services/Store.js"
 import { type Gauge, Transport } from "../services/Transport.js"
+import * as ChecksumLists from "./ChecksumLists.js"
 import * as Discarding from "./Discarding.js"
 import * as Inheritance from "./Inheritance.js"
+import * as InlineHasher from "./InlineHasher.js"
 import * as Retention from "./Retention.js"
 import * as Worker from "./Worker.js"
 
@@ -97,7 +99,6 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   const life = yield* EngineLife
   const options = yield* EngineOptions
   const { adopt, concurrency, pollInterval, shutdownTimeout } = options
-  const worker = Worker.make({ store, disk, transport, options })
   const discarding = Discarding.make(disk, store)
   const inheritance = Inheritance.make({ store, life, discarding })
 
@@ -110,6 +111,9 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   /** Claims that hold a permit. */
   let transferring = 0
   const scope = yield* Scope.make()
+  const hasher = yield* InlineHasher.hasherFor(disk)
+  const lists = yield* Scope.extend(ChecksumLists.make, scope)
+  const worker = Worker.make({ store, disk, transport, hasher, lists, options })
   const fibers = yield* Scope.extend(FiberMap.make<DownloadId, void>(), scope)
 
   const ring = Queue.offer(doorbell, undefined)

@@ -1,6 +1,6 @@
 /**
- * Whether a whole part has the checksum asked for (PROMISES B4), before anything is done towards its final name. Fetching
- * it again and naming it are left to others.
+ * Whether a whole part has the checksum asked for and the digest that the server announced (PROMISES B4), before anything is done towards its final name. Fetching
+ * it again, naming it, and how digests are computed are left to others.
  *
  * | step | durable after it | a restart |
  * |---|---|---|
@@ -17,80 +17,72 @@
  * then verifies anew. Once `publishing` is recorded, none can be added any more. Hence a publication that a crash
  * has cut short never wants verifying again.
  *
- * The bytes are read back from the file, a block at a time: whatever order they came in, from however many tries, what is
- * verified is what will be published. Between two blocks everything else has its turn, and an interruption finds its
- * way; the digest of a block takes well under a millisecond (md5 and sha-512: about one).
+ * The bytes are read back from the file: whatever order they came in, from however many tries, what is verified is what will
+ * be published.
  */
 import * as Effect from "effect/Effect"
-import { createHash } from "node:crypto"
+import type { Algorithm } from "../domain/Checksum.js"
 import * as Checksum from "../domain/Checksum.js"
+import type { Digest } from "../domain/Digest.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import { Renounced } from "../domain/Message.js"
 import type { StoreError } from "../domain/StoreError.js"
+import type { Digests, Shape as Hasher } from "../services/Hasher.js"
 import type { Handle } from "../services/PartFile.js"
 import type { Reporter } from "../services/Transport.js"
+import { ofChunks } from "./InlineHasher.js"
 
-const blockBytes = 512 * 1024
-
-/** By the names that node:crypto knows. */
-const nodeName: Readonly<Record<Checksum.Algorithm, string>> = {
-  "sha-256": "sha256",
-  "sha-512": "sha512",
-  "sha-1": "sha1",
-  md5: "md5"
+/** What a file has to have: as the caller says, and as the server does. Both have to hold. */
+export interface Wanted {
+  readonly checksum: Checksum.Checksum | null
+  readonly digest: Digest | undefined
 }
 
-const hashOf = (algorithm: Checksum.Algorithm) =>
-  Effect.try({
-    try: () => createHash(nodeName[algorithm]),
-    // a system may forbid an algorithm by policy
-    catch: () =>
-      DownloadError.make("InvalidRequest", `the option checksum: this system can't compute ${algorithm}`)
-  })
+/** Of which algorithms the digests are needed. */
+const algorithmsOf = ({ checksum, digest }: Wanted): ReadonlyArray<Algorithm> => [
+  ...new Set([checksum, digest].flatMap((one) => (one === null || one === undefined ? [] : [one.algorithm])))
+]
 
-/** The digest of the first `size` bytes, in hexadecimal. */
-const digest = (part: Handle, size: number, algorithm: Checksum.Algorithm) =>
-  Effect.gen(function* () {
-    const hash = yield* hashOf(algorithm)
-    const block = new Uint8Array(Math.min(size, blockBytes))
-    for (let position = 0; position < size;) {
-      const wanted = block.subarray(0, size - position)
-      const read = yield* Effect.mapError(part.readAt(wanted, position), DownloadError.fromFile)
-      if (read === 0) {
-        return yield* DownloadError.make(
-          "DiskFailed",
-          `the part file has ${position} bytes instead of ${size}`
-        )
-      }
-      hash.update(wanted.subarray(0, read))
-      position += read
-    }
-    return hash.digest("hex")
-  })
+const faultIn = ({ checksum, digest }: Wanted, found: Digests): DownloadError.DownloadError | undefined => {
+  const wrong = checksum === null ? undefined : Checksum.fault(checksum, found.get(checksum.algorithm)!)
+  if (wrong !== undefined || digest === undefined) return wrong
+  return Checksum.fault(
+    digest,
+    found.get(digest.algorithm)!,
+    `which the server itself announced (${digest.field})`
+  )
+}
 
-/** The same question about bytes in memory that are in no file yet: what is wrong with them, if anything. */
-export const faultOf = (chunks: ReadonlyArray<Uint8Array>, checksum: Checksum.Checksum) =>
-  Effect.map(hashOf(checksum.algorithm), (hash) => {
-    for (const chunk of chunks) hash.update(chunk)
-    return Checksum.fault(checksum, hash.digest("hex"))
-  })
+/** What is wrong with bytes in memory that are in no file yet, if anything. */
+export const faultOf = (chunks: ReadonlyArray<Uint8Array>, wanted: Wanted) =>
+  Effect.map(ofChunks(chunks, algorithmsOf(wanted)), (found) => faultIn(wanted, found))
 
-/**
- * Succeeds if the part's bytes have the checksum, or there is none to have. Else they are given up, durably, and this
- * fails with `ChecksumMismatch`.
- */
-export const verify = (
-  part: Handle,
-  size: number,
-  checksum: Checksum.Checksum | null,
-  reporter: Reporter
-): Effect.Effect<void, DownloadError.DownloadError | StoreError> =>
-  Effect.gen(function* () {
-    if (checksum === null) return
-    reporter.gauge.state = "verifying"
-    const fault = Checksum.fault(checksum, yield* digest(part, size, checksum.algorithm))
-    if (fault === undefined) return
-    yield* reporter.tell(Renounced())
-    yield* Effect.mapError(part.truncate(0), DownloadError.fromFile)
-    return yield* fault
-  })
+/** A whole part. */
+export interface Part {
+  readonly handle: Handle
+  readonly path: string
+  readonly size: number
+}
+
+export const make = (hasher: Hasher) => ({
+  /**
+   * Succeeds if the part's bytes have what is wanted, or that is nothing. Else they are given up, durably, and this fails with
+   * `ChecksumMismatch`.
+   */
+  verify: (
+    { handle, path, size }: Part,
+    wanted: Wanted,
+    reporter: Reporter
+  ): Effect.Effect<void, DownloadError.DownloadError | StoreError> =>
+    Effect.gen(function* () {
+      const algorithms = algorithmsOf(wanted)
+      if (algorithms.length === 0) return
+      reporter.gauge.state = "verifying"
+      const found = yield* hasher.digests({ path, size, handle, identity: handle.identity }, algorithms)
+      const fault = faultIn(wanted, found)
+      if (fault === undefined) return
+      yield* reporter.tell(Renounced())
+      yield* Effect.mapError(handle.truncate(0), DownloadError.fromFile)
+      return yield* fault
+    })
+})

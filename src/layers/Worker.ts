@@ -13,19 +13,22 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { join } from "node:path"
 import type { Download } from "../domain/Download.js"
 import { DownloadError, make as makeError, type Reason } from "../domain/DownloadError.js"
-import { Failed, Released } from "../domain/Message.js"
+import { Failed, Released, Renounced } from "../domain/Message.js"
 import * as RetryPolicy from "../domain/RetryPolicy.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { EngineOptionsShape } from "../services/EngineOptions.js"
+import type { Shape as Hasher } from "../services/Hasher.js"
 import type { Shape as Disk } from "../services/PartFile.js"
 import type { Shape as StoreShape } from "../services/Store.js"
 import type { Gauge, Reporter, Shape as TransportShape, Transferred } from "../services/Transport.js"
+import type { ChecksumLists } from "./ChecksumLists.js"
 import * as Discarding from "./Discarding.js"
 import * as Publisher from "./Publisher.js"
 import * as SmallFile from "./SmallFile.js"
-import { verify } from "./Verifier.js"
+import * as Verifier from "./Verifier.js"
 
 /** Failures after which the part, its bytes given up, is of no use to anyone: it goes with the last try. */
 const spoils: ReadonlySet<Reason> = new Set<Reason>(["ChecksumMismatch", "TooLarge"])
@@ -40,13 +43,16 @@ interface Dependencies {
   readonly store: StoreShape
   readonly disk: Disk
   readonly transport: TransportShape
+  readonly hasher: Hasher
+  readonly lists: ChecksumLists
   readonly options: EngineOptionsShape
 }
 
-export const make = ({ disk, options, store, transport }: Dependencies) => {
+export const make = ({ disk, hasher, lists, options, store, transport }: Dependencies) => {
   const publisher = Publisher.make(disk)
   const discarding = Discarding.make(disk, store)
-  const smallFile = SmallFile.make(disk, publisher)
+  const verifier = Verifier.make(hasher)
+  const smallFile = SmallFile.make(disk, publisher, lists)
 
   /** What has a part, or is neither small nor simple: step by step. */
   const work = (
@@ -59,17 +65,22 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
       const result = yield* transfer
       yield* Effect.uninterruptible(transferred)
       if (result._tag === "Fetched") {
-        let verified = download.options.checksum
+        const { digest, filename, part, partName, size } = result
+        const whole = { handle: part, path: join(download.directory, partName), size }
+        let wanted = download.options.checksum
         for (;;) {
-          yield* verify(result.part, result.size, verified, reporter)
+          const verified = yield* lists.settle(wanted, download, filename)
+          yield* verifier.verify(whole, { checksum: verified, digest }, reporter)
           const row = yield* publisher.publish(download, { ...result, verified }, reporter)
           if (row.status !== "processing") return
           // a checksum was added while this went on
-          verified = row.options.checksum
+          wanted = row.options.checksum
         }
       }
       // the name may have been taken after a part was begun
       const row = Option.getOrElse(yield* store.get(download.id), () => download)
+      // first the row: it must not claim what is about to go
+      if (row.checkpoint > 0) yield* reporter.tell(Renounced())
       yield* publisher.discard(row)
       yield* publisher.skipped(download, result.filename, reporter)
     }).pipe(Effect.scoped, Effect.interruptible)

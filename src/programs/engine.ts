@@ -21,6 +21,7 @@ import * as Engine from "../layers/Engine.js"
 import * as NodePartFile from "../layers/NodePartFile.js"
 import * as SidecarLock from "../layers/SidecarLock.js"
 import * as SqlStore from "../layers/SqlStore.js"
+import * as ThreadHasher from "../layers/ThreadHasher.js"
 import * as UndiciWire from "../layers/UndiciWire.js"
 import { Downloads } from "../services/Downloads.js"
 import * as EngineOptions from "../services/EngineOptions.js"
@@ -68,7 +69,7 @@ const complete = (options: Options): Effect.Effect<EngineOptions.EngineOptionsSh
 
 const engineWith = (options: Options) =>
   Layer.effect(Downloads, Downloads).pipe(
-    Layer.provide(Engine.layer),
+    Layer.provide(Layer.provide(Engine.layer, ThreadHasher.layer)),
     Layer.provide(
       options.dispatcher === undefined ? UndiciWire.layer : UndiciWire.layerWith(options.dispatcher)
     ),

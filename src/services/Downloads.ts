@@ -18,6 +18,7 @@ import type { Progress } from "../domain/Progress.js"
 import type { Affected, Selection } from "../domain/Selection.js"
 import type { Stats } from "../domain/Stats.js"
 import type { StopTimeout, StoreError } from "../domain/StoreError.js"
+import type { Verification } from "../domain/Verification.js"
 import type { Consumers } from "./Consumers.js"
 import type { Filter } from "./Store.js"
 import type { Active } from "./Supervisor.js"
@@ -177,6 +178,14 @@ export interface Shape extends Consumers {
   readonly removeAll: (selection: Selection) => Effect.Effect<Affected, StoreError>
   /** Changes the priority of every unfinished download of a selection, whoever owns it: higher goes first. */
   readonly move: (selection: Selection, priority: number) => Effect.Effect<Affected, StoreError>
+  /**
+   * Looks again at every completed download of a selection, newest first: reads the file and compares it with the digest that is
+   * known (the caller's, or the server's), or, where none is, its size, time and inode with what was recorded. Reads only, in
+   * bounded memory, whoever works on the queue meanwhile. What is not completed has nothing to verify, and is left out.
+   */
+  readonly verify: (
+    selection?: Pick<Selection, "ids" | "tag" | "group">
+  ) => Stream.Stream<Verification, StoreError>
   /** The group of this name, made if there is none; without a name, always a new one. */
   readonly group: (name?: string) => Effect.Effect<Group, StoreError>
   /** Waits until nothing is left that this engine would work on (what is paused does not count). */

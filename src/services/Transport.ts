@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import type { Digest } from "../domain/Digest.js"
 import type { Download } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { Message } from "../domain/Message.js"
@@ -43,6 +44,8 @@ export type Transferred =
       /** The name it is to get. */
       readonly filename: string
       readonly size: number
+      /** What the server says that the whole has, if it does. */
+      readonly digest: Digest | undefined
     }
   /** The name is taken and the policy is to leave it alone. */
   | { readonly _tag: "Skipped"; readonly filename: string }

@@ -1,7 +1,16 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { type Checksum, Algorithm, digits, fault, format, merge, parse } from "../../src/domain/Checksum.js"
+import {
+  type Checksum,
+  type ChecksumList,
+  Algorithm,
+  digits,
+  fault,
+  format,
+  merge,
+  parse
+} from "../../src/domain/Checksum.js"
 import { accept, defaultOptions, DownloadOptions } from "../../src/domain/DownloadRequest.js"
 
 const sha = (digit: string): Checksum => ({ algorithm: "sha-256", hex: digit.repeat(64) })
@@ -40,6 +49,33 @@ describe("Checksum.parse", () => {
     expect(left).not.toContain("\u001b")
   })
 
+  const url = "https://h/d/SHA256SUMS?a=b"
+  it.each([
+    [url, { url }],
+    [` sha256:${url} `, { url, algorithm: "sha-256" }],
+    [`SHA-512=${url}`, { url, algorithm: "sha-512" }],
+    ["./SHA256SUMS", { file: "./SHA256SUMS" }],
+    ["SHA256SUMS", { file: "SHA256SUMS" }],
+    ["f.tar.gz.sha256", { file: "f.tar.gz.sha256" }],
+    ["md5:sums/a b", { file: "sums/a b", algorithm: "md5" }],
+    ["C:\\sums\\a", { file: "C:\\sums\\a" }]
+  ])("reads where it stands: %j", (text, expected) => {
+    expect(parse(text)).toEqual(Either.right(expected))
+    if ("url" in expected) expect(parse(format(expected as ChecksumList))).toEqual(Either.right(expected))
+  })
+
+  it.each([
+    ["ftp://h/SHA256SUMS", /absolute http/],
+    ["sha-256:ftp://h/SHA256SUMS", /absolute http/],
+    ["https://u:hunter2@h/SHA256SUMS", /must not have a user or password/],
+    ["sha-384:./SHA384SUMS", /"sha-384" is unknown/],
+    ["./a\u0007b", /is no checksum/]
+  ])("refuses the place %j", (text, expected) => {
+    const left = Either.getOrThrow(Either.flip(parse(text)))
+    expect(left).toMatch(expected)
+    expect(left).not.toContain("hunter2")
+  })
+
   it("knows how long each digest is", () => {
     for (const algorithm of Algorithm.literals) {
       expect(Either.isRight(parse(`${algorithm}:${"0".repeat(digits[algorithm])}`))).toBe(true)
@@ -64,6 +100,8 @@ describe("Checksum in options", () => {
       /^the option checksum.algorithm: Expected one of sha-256/
     ],
     [{ checksum: "md5:00" }, /^the option checksum: /],
+    [{ checksum: { url: "ftp://h/SUMS" } }, /^the option checksum.url: the list of checksums must have/],
+    [{ checksum: { file: "SUMS" } }, /^the option checksum/],
     [{ maxSize: -1 }, /^the option maxSize: /],
     [{ maxSize: 0.5 }, /^the option maxSize: /],
     [{ maxSize: 2 ** 53 }, /^the option maxSize: /],
@@ -87,6 +125,10 @@ describe("Checksum.fault", () => {
   it("is none where the digest is as expected", () => {
     expect(fault(md5, md5.hex)).toBe(undefined)
   })
+  it("says whose word it was, where it was not the caller's own", () => {
+    expect(fault({ ...md5, from: "http://h/SUMS" }, "0")?.detail).toMatch(/, as http:\/\/h\/SUMS lists it$/)
+    expect(fault(md5, "0", "which a bird has sung")?.detail).toMatch(/, which a bird has sung$/)
+  })
   it("names the algorithm and both digests, shortened", () => {
     expect(fault(sha("a"), sha("b").hex)).toMatchObject({
       reason: "ChecksumMismatch",
@@ -105,7 +147,24 @@ describe("Checksum.merge", () => {
   ])("%j and %j make %j", (had, asked, expected) => {
     expect(merge(had, asked)).toEqual(Either.right(expected))
   })
+  const list: ChecksumList = { url: "http://h/SUMS" }
+  const listed: Checksum = { ...md5, from: list.url }
   it.each([
+    [list, { ...list }, list],
+    [null, list, list],
+    // what was read from the list is what the list asks for
+    [listed, list, listed],
+    [list, listed, list],
+    [listed, md5, listed],
+    [listed, { ...list, algorithm: "md5" as const }, listed]
+  ])("%j and the list %j make %j", (had, asked, expected) => {
+    expect(merge(had, asked)).toEqual(Either.right(expected))
+  })
+  it.each([
+    [list, { url: "http://h/OTHER" }],
+    [list, { ...list, algorithm: "md5" as const }],
+    [list, md5],
+    [listed, { ...list, algorithm: "sha-1" as const }],
     [sha("a"), sha("b")],
     [sha("a"), md5]
   ])("%j and %j contradict", (had, asked) => {

@@ -39,6 +39,7 @@ describe("DownloadError", () => {
         "Unauthorized",
         "Forbidden",
         "BadStatus",
+        "ChecksumUnavailable",
         "TooLarge",
         "UnwantedCoding",
         "TooManyRedirects",

@@ -5,7 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as fc from "fast-check"
 import * as Redacted from "effect/Redacted"
-import type { Checksum } from "../../src/domain/Checksum.js"
+import type { Checksum, Expected } from "../../src/domain/Checksum.js"
 import {
   type Desired,
   type Download,
@@ -353,7 +353,7 @@ describe("a wrong checksum", () => {
   })
 
   const checksum = (digit: string): Checksum => ({ algorithm: "md5", hex: digit.repeat(32) })
-  const asking = (wanted: Checksum | null) =>
+  const asking = (wanted: Expected | null) =>
     processing({ options: { ...defaultOptions, checksum: wanted }, publishing: null })
 
   it.each([
@@ -366,6 +366,23 @@ describe("a wrong checksum", () => {
     const row = after(asking(wanted), Message.Publishing({ record, verified }))
     expect(row.publishing).toEqual(published ? record : null)
     expect(row.status).toBe("processing")
+  })
+
+  const list = { url: "http://h/SUMS" }
+  const listed: Checksum = { ...checksum("a"), from: list.url }
+  it.each([
+    ["what the list says takes its place", list, listed, listed, true],
+    ["what another list says", { url: "http://h/OTHER" }, listed, { url: "http://h/OTHER" }, false],
+    ["a digest that is of no list", list, checksum("a"), list, false],
+    ["what was there before stays", checksum("a"), checksum("a"), checksum("a"), true]
+  ])("%s", (_, wanted, verified, stored, published) => {
+    const row = after(asking(wanted), Message.Publishing({ record, verified }))
+    expect(row.options.checksum).toEqual(stored)
+    expect(row.publishing).toEqual(published ? record : null)
+    // an engine that died in between says it again, and another name may be tried
+    const again = after(row, Message.Publishing({ record, verified: row.options.checksum }))
+    expect(again.options).toBe(row.options)
+    expect(again.publishing).toEqual(record)
   })
 })
 

@@ -116,3 +116,41 @@ describe("Validator.proves", () => {
     expect(Validators.proves(held, received)).toBe(false)
   })
 })
+
+describe("digests of the whole", () => {
+  const digest = (hex: string, field: "Repr-Digest" | "Content-MD5" = "Repr-Digest") =>
+    ({ algorithm: "md5", hex, field }) as const
+  const held: Validator = { ...strong, digest: digest("aa") }
+
+  it.each([
+    ["the same, and another tag", { etag: '"b"', lastModifiedStrong: false, digest: digest("aa") }, true],
+    ["the same alone", { lastModifiedStrong: false, digest: digest("aa", "Content-MD5") }, true],
+    ["another, and the same tag", { ...strong, digest: digest("bb") }, false],
+    ["none, and the same tag", strong, true],
+    [
+      "one that can't be compared, and the same tag",
+      { ...strong, digest: { ...digest("aa"), algorithm: "sha-1" } },
+      true
+    ],
+    [
+      "one that can't be compared, and another tag",
+      { ...weak, digest: { ...digest("aa"), algorithm: "sha-1" } },
+      false
+    ]
+  ] as const)("%s", (_, received, proved) => {
+    expect(Validators.proves(held, received)).toBe(proved)
+  })
+
+  it("can prove a later response only if a 206 may carry them", () => {
+    const none = { lastModifiedStrong: false }
+    expect(Validators.canProve({ ...none, digest: digest("aa") })).toBe(true)
+    expect(Validators.canProve({ ...none, digest: digest("aa", "Content-MD5") })).toBe(false)
+    expect(Validators.ifRange({ ...none, digest: digest("aa") })).toBe(undefined)
+  })
+
+  it("are learnt from later responses, and kept", () => {
+    expect(Validators.joined(strong, held)).toEqual(held)
+    expect(Validators.joined(held, { ...strong, digest: digest("bb") })).toBe(held)
+    expect(Validators.joined(strong, weak)).toBe(strong)
+  })
+})

@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { createHash } from "node:crypto"
-import type { Checksum } from "../../src/domain/Checksum.js"
+import { type Checksum, isList } from "../../src/domain/Checksum.js"
 import type { Download } from "../../src/domain/Download.js"
 import { defaultOptions } from "../../src/domain/DownloadRequest.js"
 import { ownPartName } from "../../src/domain/FileName.js"
@@ -52,7 +52,9 @@ const world = (
     note: (message) => Effect.asVoid(tell(message)),
     tellBoth: (first, second) => Effect.zipRight(tell(first), tell(second))
   }
-  const small = SmallFile.make(memory.disk, Publisher.make(memory.disk))
+  const small = SmallFile.make(memory.disk, Publisher.make(memory.disk), {
+    settle: (expected) => (isList(expected) ? Effect.dieMessage("no list here") : Effect.succeed(expected))
+  })
   return { ...memory, told, reporter, publish: small.publish(row, whole, reporter), clear: small.clear(row) }
 }
 

@@ -17,7 +17,8 @@ import type { FileError } from "../../src/domain/FileError.js"
 import type { FileFacts } from "../../src/domain/FileFacts.js"
 import * as NodePartFile from "../../src/layers/NodePartFile.js"
 import * as PartWriter from "../../src/layers/PartWriter.js"
-import { verify } from "../../src/layers/Verifier.js"
+import * as InlineHasher from "../../src/layers/InlineHasher.js"
+import * as Verifier from "../../src/layers/Verifier.js"
 import type { Handle } from "../../src/services/PartFile.js"
 import { PartFile } from "../../src/services/PartFile.js"
 import { bundle } from "./Bundle.js"
@@ -193,10 +194,9 @@ describe("a handle", () => {
               return onRead
             })
           const counted = { ...handle, readAt }
-          yield* verify(
-            counted,
-            size,
-            { algorithm: "sha-256", hex },
+          yield* Verifier.make(InlineHasher.make(disk)).verify(
+            { handle: counted, path: at("a"), size },
+            { checksum: { algorithm: "sha-256", hex }, digest: undefined },
             { gauge, tell: unused, note: unused, tellBoth: unused }
           )
         }).pipe(Effect.scoped)

@@ -27,11 +27,12 @@ const excuses = (world: World, row: Download): ReadonlySet<Reason> => {
   excuse(seen.has("redirectAgain"), "TooManyRedirects")
   excuse(row.options.onConflict === "fail", "DestinationExists")
   const order = world.scenario.orders.find((one) => one.key === key)!
-  const versions = resourceOf(world.resources, row).versions
+  const { options, versions } = resourceOf(world.resources, row)
   const { maxSize } = demandsOf(world.scenario.resources, order)
   excuse(
     order.checksum === "wrong" ||
-      (order.checksum === "right" && (seen.has("corrupt") || versions.length > 1)),
+      (order.checksum === "right" && (seen.has("corrupt") || versions.length > 1)) ||
+      (options.announces === true && seen.has("corrupt")),
     "ChecksumMismatch"
   )
   excuse(maxSize !== null && versions.some(({ size }) => size > maxSize), "TooLarge")

@@ -3,6 +3,7 @@
  * acknowledged. Those that need the very instant (names given, files written, exchanges) sit in the simulated parts and
  * report through the watch.
  */
+import { isList } from "../../src/domain/Checksum.js"
 import { terminal, type Download, type FinalRecord } from "../../src/domain/Download.js"
 import { canProve, fromHeaders, type Validator } from "../../src/domain/Validator.js"
 import { fromPairs } from "../../src/domain/Headers.js"
@@ -234,7 +235,8 @@ export const reachedAtCrash = (
     // what has another checksum than was asked for is to be fetched again
     const { checksum } = row.options
     const { resource, version } = last.body!
-    if (checksum !== null) {
+    if (resource.options.announces === true && corrupted(wire, key)) return []
+    if (checksum !== null && !isList(checksum)) {
       if (corrupted(wire, key)) return []
       if (sha256(resource.bytes(version, 0, version.size)) !== checksum.hex) return []
     }

@@ -2,6 +2,7 @@
  * The servers of the simulated world: resources that change at random instants, and what an honest server (or a liar)
  * answers to a GET. Faults of the network and of servers in trouble are SimWire's.
  */
+import { createHash } from "node:crypto"
 import { content, maxVersions } from "./Content.js"
 import type { Seeded } from "./Seeded.js"
 
@@ -36,6 +37,8 @@ export interface ResourceOptions {
   readonly rate: number
   /** For proving the oracles: all versions have the same strong tag. */
   readonly sameTag: boolean
+  /** A digest of the whole with every answer that has a body. @default false */
+  readonly announces?: boolean
 }
 
 /** An answer before anything goes wrong with it. */
@@ -52,6 +55,7 @@ export const httpDate = (millis: number): string => new Date(Math.floor(millis /
 
 export class Resource {
   readonly versions: Array<Version> = []
+  private readonly digests = new Map<number, string>()
   constructor(
     readonly index: number,
     readonly options: ResourceOptions,
@@ -96,6 +100,17 @@ export class Resource {
     return this.options.sameTag ? `"same"` : `"r${this.index}v${version.number}"`
   }
 
+  /** Repr-Digest (RFC 9530). */
+  private digest(version: Version): string {
+    const known = this.digests.get(version.number)
+    if (known !== undefined) return known
+    const digest = createHash("sha256")
+      .update(this.bytes(version, 0, version.size))
+      .digest("base64")
+    this.digests.set(version.number, `sha-256=:${digest}:`)
+    return this.digest(version)
+  }
+
   /** The validators that are sent with a version. */
   validators(version: Version): Array<[string, string]> {
     const { tagging } = this.options
@@ -103,6 +118,7 @@ export class Resource {
     if (tagging.startsWith("strong")) fields.push(["ETag", this.tag(version)])
     if (tagging.startsWith("weak")) fields.push(["ETag", `W/${this.tag(version)}`])
     if (tagging.endsWith("date")) fields.push(["Last-Modified", httpDate(version.modified)])
+    if (this.options.announces === true) fields.push(["Repr-Digest", this.digest(version)])
     return fields
   }
 

@@ -13,7 +13,7 @@ import type { Delivery } from "../../src/services/Consumers.js"
 import { Downloads, type Shape as Front } from "../../src/services/Downloads.js"
 import { inSteps } from "../../src/layers/DiskSteps.js"
 import { PartFile, type Handle, type Steps as Disk } from "../../src/services/PartFile.js"
-import { Wire, type WireRequest } from "../../src/services/Wire.js"
+import { type ResponseHead, Wire, type WireRequest } from "../../src/services/Wire.js"
 import type { RunOptions } from "./Run.js"
 import type { Ending, Order, Scenario } from "./Scenario.js"
 import type { Oracle } from "./Watch.js"
@@ -53,6 +53,30 @@ const onRequests = (change: (request: WireRequest) => WireRequest): typeof Engin
       }))
     )
   )
+
+/** Answers that lose a field on their way to the engine. */
+const withoutField = (name: string): typeof Engine.layer => {
+  const less = <A extends ResponseHead>(head: A): A => ({
+    ...head,
+    headers: new Map(Array.from(head.headers).filter(([field]) => field !== name))
+  })
+  return Layer.provide(
+    Engine.layer,
+    Layer.effect(
+      Wire,
+      Effect.map(Wire, (wire) => ({
+        request: (request) => Effect.map(wire.request(request), less),
+        exchange: (request, onHead) => {
+          const { abort, run } = wire.exchange(request, (head) => onHead(less(head)))
+          return {
+            abort,
+            run: Effect.map(run, (response) => (response === undefined ? response : less(response)))
+          }
+        }
+      }))
+    )
+  )
+}
 
 const onDownloads = (change: (front: Front) => Partial<Front>): typeof Engine.layer =>
   Layer.effect(
@@ -98,6 +122,14 @@ const big = (scenario: Scenario): Scenario => ({
   orders: scenario.orders.slice(0, 1),
   endings: [{ kind: "kill", after: "wire d", nth: 350, step: 5 }]
 })
+
+const announcing = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  resources: scenario.resources.map((resource) => ({ ...resource, announces: true }))
+})
+
+/** A server that announces digests, over connections that change a bit now and then. */
+const garbling = (scenario: Scenario): Scenario => announcing({ ...quiet(scenario), corruption: 5 })
 
 /** A server whose resource changes in mid-transfer while its tag does not, over connections that break. */
 const forging = (scenario: Scenario): Scenario => ({
@@ -197,6 +229,11 @@ export const sabotages: ReadonlyArray<Sabotage> = [
     what: "checksums that nobody looks at",
     noticed: ["B4"],
     options: { vary: demands({ checksum: "wrong" }), engine: without("checksum") }
+  },
+  {
+    what: "digests of the server that nobody looks at",
+    noticed: ["B1"],
+    options: { vary: garbling, engine: withoutField("repr-digest") }
   },
   {
     what: "sizes that nobody looks at",
@@ -316,4 +353,16 @@ export const sabotages: ReadonlyArray<Sabotage> = [
       }))
     }
   }
+]
+
+/** What no tag could notice, and a digest does: the engine as it is keeps its promises here. */
+export const betrayed: ReadonlyArray<{
+  readonly what: string
+  readonly vary: (scenario: Scenario) => Scenario
+}> = [
+  {
+    what: "a server whose tag is the same for every version",
+    vary: (scenario) => announcing(forging(scenario))
+  },
+  { what: "connections that change bits", vary: garbling }
 ]

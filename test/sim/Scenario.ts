@@ -240,6 +240,8 @@ const drawConsumers = (random: Seeded): ReadonlyArray<ConsumerKind> =>
 export const draw = (random: Seeded): Scenario => {
   const big = random.chance(0.12)
   const resources = Array.from({ length: big ? 1 : random.int(1, 5) }, () => drawResource(random, big))
+  const digests = random.fork("digests")
+  const announcing = resources.map((resource) => ({ ...resource, announces: !big && digests.chance(0.25) }))
   const demands = random.fork("demands")
   const orders: Array<Order> = Array.from({ length: big ? random.int(1, 2) : random.int(1, 7) }, (_, i) =>
     demanding(demands, drawOrder(random, i, resources.length))
@@ -255,7 +257,7 @@ export const draw = (random: Seeded): Scenario => {
   const consumers = drawConsumers(random.fork("consumers"))
   const lines = consumers.length === 0 ? instants : consuming
   return {
-    resources,
+    resources: announcing,
     orders,
     changes: some(5, () => ({ at: random.log(10, span), resource: random.int(0, resources.length - 1) })),
     user: some(2, () => ({

@@ -84,11 +84,13 @@ export class World implements Watch, Evidence {
           const age = sim.now - dawn
           const trouble = troubles.find((one) => one.host === host && one.from <= age && age < one.until)
           if (trouble !== undefined) return { [trouble.fault]: 1 }
-          const checked = orders.some(({ checksum, key }) => key === download && checksum !== undefined)
+          const order = orders.find(({ key }) => key === download)
+          const checked = order?.checksum !== undefined
+          const announced = order !== undefined && resources[order.resource]?.announces === true
           return {
             ...weather,
             ...(resuming ? badRanges : {}),
-            ...(checked ? { corrupt: corruption } : {})
+            ...(checked ? { corrupt: corruption } : announced ? { corrupt: Math.min(corruption, 5) } : {})
           }
         },
         fickleness: () => (this.calm ? 0 : this.scenario.fickleness)

@@ -5,7 +5,7 @@
 import { setImmediate } from "node:timers/promises"
 import { afterEach, describe, expect, it } from "vitest"
 import { run, type Report } from "./Run.js"
-import { sabotages } from "./Sabotage.js"
+import { betrayed, sabotages } from "./Sabotage.js"
 
 const seeds = Array.from({ length: 75 }, (_, i) => i + 1)
 
@@ -49,5 +49,11 @@ describe("the oracles notice", () => {
       for (const { oracle } of run(seed, options).violations) seen.add(oracle)
     }
     expect([...seen]).toEqual(expect.arrayContaining([...noticed]))
+  })
+})
+
+describe("a digest that the server announces makes up for", () => {
+  it.each(betrayed)("$what", ({ vary }) => {
+    for (let seed = 1; seed <= 5; seed++) expect(complaint(run(seed, { vary }))).toBe("")
   })
 })

@@ -20,6 +20,7 @@ import { Output } from "./Output.js"
 import * as Queue from "./Queue.js"
 import { Refusals } from "./Refusals.js"
 import * as Requests from "./Requests.js"
+import * as SumsFiles from "./SumsFiles.js"
 import * as Subdirectories from "./Subdirectories.js"
 import { Surroundings } from "./Surroundings.js"
 import * as Target from "./Target.js"
@@ -177,9 +178,10 @@ export const run = Effect.fn("sluice.add")(function* (asked: Asked) {
   yield* Requests.begin(asked, "add")
   const several = Requests.oneForSeveral(asked, asked.urls.length)
   if (several !== undefined) return yield* several
-  const urls = yield* Requests.ofUrls(asked, surroundings.cwd)
+  const sums = SumsFiles.make(surroundings.cwd)
+  const urls = yield* sums.inRequests(yield* Requests.ofUrls(asked, surroundings.cwd))
   const twice = input !== undefined && (yield* InputLines.isRegular(input, surroundings))
-  const lists =
+  const lines =
     input === undefined
       ? Stream.make(Requests.empty)
       : InputLines.portions(input, surroundings, {
@@ -187,6 +189,7 @@ export const run = Effect.fn("sluice.add")(function* (asked: Asked) {
           // what is for one URL alone is refused before the first of several is recorded
           within: twice || Requests.oneOnly(asked) !== undefined ? undefined : patience
         })
+  const lists = Stream.mapEffect(lines, (list) => sums.inList(list, asked.output))
   if (twice) yield* check(asked, lists)
   const queue = yield* Queue.openToAdd(asked.db)
   yield* Effect.provide(add(asked, urls, lists), queue)

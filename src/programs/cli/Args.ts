@@ -116,8 +116,8 @@ export const positiveSize: Parser<number> = (text) =>
     bytes > 0 ? Either.right(bytes) : Either.left(`"${text}" is nothing at all; give at least 1 byte`)
   )
 
-/** `ALGO:HEX`, or as aria2's lists have it, `ALGO=HEX`. */
-export const checksum: Parser<Checksum.Checksum> = Checksum.parse
+/** `ALGO:HEX`, or as aria2's lists have it, `ALGO=HEX`; or where it stands, as a URL or a file. */
+export const checksum: Parser<Checksum.Expected | Checksum.ChecksumFile> = Checksum.parse
 
 /** On or off. */
 export const boolean: Parser<boolean> = (text) => {

@@ -75,6 +75,7 @@ const amount = (download: Download): string => {
 
 const fields = (download: Download, now: number): ReadonlyArray<Field> => {
   const { checksum } = download.options
+  const announced = download.validator?.digest
   const { failure } = download
   const path = pathOf(download)
   return [
@@ -93,6 +94,8 @@ const fields = (download: Download, now: number): ReadonlyArray<Field> => {
     ["part", download.part === null ? "" : Format.printable(download.part.name)],
     ["received", amount(download)],
     ["checksum", checksum === null ? "" : Checksums.format(checksum)],
+    // the server's own word, with the field it came in
+    ["announced", announced === undefined ? "" : `${Checksums.format(announced)} (${announced.field})`],
     ["priority", String(download.priority)],
     ["key", download.key === null ? "" : Format.printable(download.key)],
     ["tags", download.tags.map((tag) => Format.printable(tag)).join(", ")],

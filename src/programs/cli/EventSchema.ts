@@ -6,8 +6,10 @@ import * as Schema from "effect/Schema"
 import * as Downloads from "../../domain/Download.js"
 import { Reason } from "../../domain/DownloadError.js"
 import { about, amounts, DownloadEvent } from "../../domain/DownloadEvent.js"
+import { Algorithm } from "../../domain/Checksum.js"
 import { DownloadId } from "../../domain/DownloadId.js"
 import { DownloadOptions } from "../../domain/DownloadRequest.js"
+import { Result, Voucher } from "../../domain/Verification.js"
 
 /** Bytes arrived; at most every 500 ms per download. They may not be on stable storage yet. */
 export const Progress = Schema.Struct({ ...about, event: Schema.Literal("progress"), ...amounts })
@@ -123,6 +125,23 @@ export const Affected = Schema.Struct({
   asked: Schema.Int
 })
 
+/**
+ * A line of `verify --json`. `digest` is the one that is known, `by` whose it is (null where none is known: then `intact` says
+ * that size, time and inode are as recorded), `found` the one that the file has (null where it was not read).
+ */
+export const Verified = Schema.Struct({
+  ...about,
+  event: Schema.Literal("verification"),
+  result: Result,
+  path: Schema.String,
+  bytes: Schema.NonNegative,
+  algorithm: Schema.NullOr(Algorithm),
+  digest: Schema.NullOr(Schema.String),
+  by: Schema.NullOr(Voucher),
+  found: Schema.NullOr(Schema.String),
+  detail: Schema.NullOr(Schema.String)
+})
+
 /** The line of `stats --json`. */
 export const Statistics = Schema.Struct({
   v: Schema.Literal(1),
@@ -174,6 +193,7 @@ export const Event = Schema.Union(
   Shown,
   Commanded,
   Affected,
+  Verified,
   Statistics,
   Consumer,
   ConsumerRemoved

@@ -13,6 +13,7 @@ import type { DownloadId } from "../../domain/DownloadId.js"
 import { redactUrl } from "../../domain/Redaction.js"
 import type { Affected } from "../../domain/Selection.js"
 import type { Stats } from "../../domain/Stats.js"
+import type { Verification } from "../../domain/Verification.js"
 import type { Change, Commanded, Event, Try, Verb } from "./EventSchema.js"
 
 export { Change, Event } from "./EventSchema.js"
@@ -131,6 +132,22 @@ export const affected = (command: Verb, { asked, changed }: Affected, at: number
   command,
   changed,
   asked
+})
+
+export const verification = (
+  { detail, download, found, known, path, result }: Verification,
+  at: number
+): Event => ({
+  ...base(download, at),
+  event: "verification",
+  result,
+  path,
+  bytes: download.total ?? 0,
+  algorithm: known?.algorithm ?? null,
+  digest: known?.hex ?? null,
+  by: known?.by ?? null,
+  found,
+  detail
 })
 
 export const statistics = (stats: Stats, at: number): Event => ({

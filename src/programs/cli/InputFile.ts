@@ -14,7 +14,7 @@
  * between them; sluice has none yet, and says so rather than leave them out.
  */
 import * as Either from "effect/Either"
-import type { Checksum } from "../../domain/Checksum.js"
+import type { ChecksumFile, Expected } from "../../domain/Checksum.js"
 import type { Header } from "../../domain/DownloadRequest.js"
 import * as FileName from "../../domain/FileName.js"
 import { printable } from "../../domain/Redaction.js"
@@ -29,7 +29,7 @@ export interface Entry {
   /** Directories below the target directory, and the file's name. */
   readonly out: { readonly below: ReadonlyArray<string>; readonly name: string } | undefined
   readonly dir: string | undefined
-  readonly checksum: Checksum | undefined
+  readonly checksum: Expected | ChecksumFile | undefined
   readonly headers: ReadonlyArray<Header>
 }
 
@@ -73,7 +73,7 @@ interface Draft {
   url: string
   out?: Entry["out"]
   dir?: string
-  checksum?: Checksum
+  checksum?: Expected | ChecksumFile
   headers?: Array<Header>
 }
 

@@ -71,7 +71,7 @@ export const get = {
     path: "file",
     description:
       "A list of what to download, - for stdin: one URL a line, each followed by indented lines out=NAME, dir=DIR, " +
-      "checksum=sha-256=HEX or header=K: V as needed (aria2's syntax); # begins a comment."
+      "checksum=sha-256=HEX (or as --checksum has it) or header=K: V as needed (aria2's syntax); # begins a comment."
   }),
   dir: Setting.one(Args.directory, undefined, {
     name: "dir",
@@ -89,10 +89,11 @@ export const get = {
   }),
   checksum: Setting.one(Args.checksum, null, {
     name: "checksum",
-    kind: "ALGO:HEX",
+    kind: "ALGO:HEX|URL|FILE",
     group: "What and where",
     description:
       "What the file must have, for a single URL; ALGO is sha-256, sha-512, sha-1 or md5. " +
+      "Or where it stands: the URL or the path of a list like SHA256SUMS, with ALGO: before it if need be. " +
       "Without it the file never gets its name."
   }),
   maxSize: Setting.one(Args.positiveSize, null, {

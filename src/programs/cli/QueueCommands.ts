@@ -12,6 +12,7 @@ import * as QueueOptions from "./QueueOptions.js"
 import * as Show from "./Show.js"
 import * as Sources from "./Sources.js"
 import * as Stats from "./Stats.js"
+import * as Verify from "./Verify.js"
 
 const ids = CliArgs.repeated(CliArgs.text({ name: "ID" }))
 
@@ -177,5 +178,28 @@ const stats = make(
   (found) => Stats.run(Sources.valuesOf(found))
 )
 
+const verify = make(
+  {
+    name: "verify",
+    about: [
+      "Read completed files again, and say which are still what was completed: all, or those named.",
+      "Compared is the digest that is known: the checksum asked for, or what the server announced.",
+      "Where none is known, size, time and inode are; that is called intact, not verified.",
+      "Changes nothing. Exit code 1 if a file is altered, missing or can't be read.",
+      named
+    ],
+    usage: ["[OPTIONS] [ID...]", "[OPTIONS] [--tag TAG] [--group NAME]"],
+    examples: [
+      ["", "sluice verify"],
+      ["", "sluice verify 3fk"],
+      ["what is damaged", "sluice verify --json | jq -r 'select(.result == \"altered\").path'"]
+    ],
+    positional: "ID"
+  },
+  ids,
+  { ...QueueOptions.marked, ...QueueOptions.json },
+  (found, ids) => Verify.run({ ids, ...Sources.valuesOf(found) })
+)
+
 /** In the order of the help. */
-export const commands = [ls, show, pause, resume, cancel, retry, rm, move, stats] as const
+export const commands = [ls, show, pause, resume, cancel, retry, rm, move, verify, stats] as const

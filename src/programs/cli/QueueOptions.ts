@@ -101,6 +101,9 @@ const group = Setting.one(Args.label(maxGroup), undefined, {
   description: "Members of this group."
 })
 
+/** By what several are named together. */
+export const marked = { tag, group }
+
 /** Of commands for many downloads. */
 export const selection = {
   all: Setting.flag({

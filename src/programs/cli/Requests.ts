@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { join, resolve } from "node:path"
+import { isFile } from "../../domain/Checksum.js"
 import { adviceOf, type DownloadError } from "../../domain/DownloadError.js"
 import * as DownloadRequest from "../../domain/DownloadRequest.js"
 import type * as Display from "./Display.js"
@@ -14,6 +15,7 @@ import * as HeaderFields from "./HeaderFields.js"
 import * as InputFile from "./InputFile.js"
 import * as InputText from "./InputText.js"
 import { Output } from "./Output.js"
+import * as SumsFiles from "./SumsFiles.js"
 import * as Subdirectories from "./Subdirectories.js"
 import { Surroundings } from "./Surroundings.js"
 import type * as Target from "./Target.js"
@@ -29,7 +31,7 @@ export interface Inputs {
   readonly priority: number
   readonly tags: ReadonlyArray<string>
   readonly key: string | undefined
-  readonly options: DownloadRequest.DownloadOptions
+  readonly options: Required<DownloadRequest.RequestOptions>
   readonly quiet: boolean
 }
 
@@ -88,6 +90,12 @@ const request = (
       : { ...asked.options, checksum: entry.checksum }
 })
 
+/** What of a request can be checked before its list of checksums is read. */
+const check = (one: DownloadRequest.DownloadRequest) =>
+  DownloadRequest.accept(
+    isFile(one.options?.checksum ?? null) ? { ...one, options: { ...one.options, checksum: null } } : one
+  )
+
 /** What is for one URL, and was asked for with `count`. */
 export const oneForSeveral = (asked: Inputs, count: number): UsageError | undefined => {
   const name = oneOnly(asked)
@@ -119,7 +127,7 @@ export const ofUrls = (
   return Either.all(
     asked.urls.map((url) => {
       const one = request(asked, directory, url)
-      return Either.mapBoth(DownloadRequest.accept(one), {
+      return Either.mapBoth(check(one), {
         onLeft: ({ detail, reason }) => urlsError(reason, detail, adviceOf(reason)),
         onRight: () => one
       })
@@ -137,7 +145,7 @@ export const ofList = (asked: Inputs, list: InputFile.List, cwd: string) => {
     const one = request(asked, base, entry.url, entry)
     // all but its URL is the same for all entries, or was checked where the list was read
     const checked: Either.Either<unknown, DownloadError> =
-      wanted.length === 0 ? DownloadRequest.accept(one) : DownloadRequest.parseUrl(entry.url)
+      wanted.length === 0 ? check(one) : DownloadRequest.parseUrl(entry.url)
     if (Either.isLeft(checked)) problems.push({ line: entry.line, why: checked.left.detail })
     else wanted.push(one)
   }
@@ -203,9 +211,11 @@ export const wanted = (
   Effect.gen(function* () {
     const surroundings = yield* Surroundings
     yield* begin(asked, "get")
-    const list =
+    const sums = SumsFiles.make(surroundings.cwd)
+    const read =
       asked.input === undefined ? empty : InputFile.parse(yield* InputText.read(asked.input, surroundings))
-    const all = yield* requests(asked, list, surroundings.cwd)
+    const list = yield* sums.inList(read, asked.output)
+    const all = yield* sums.inRequests(yield* requests(asked, list, surroundings.cwd))
     if (all.length === 0) yield* (yield* Output).err(nothing(asked.input ?? ""))
     yield* Subdirectories.make(subdirectories(asked, list, surroundings.cwd))
     return all
