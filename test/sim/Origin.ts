@@ -3,6 +3,7 @@
  * answers to a GET. Faults of the network and of servers in trouble are SimWire's.
  */
 import { content, maxVersions } from "./Content.js"
+import type { Range } from "./Exchange.js"
 import type { Seeded } from "./Seeded.js"
 
 /** Which validators a server sends. */
@@ -106,8 +107,8 @@ export class Resource {
     return fields
   }
 
-  /** RFC 9110 sections 13.1.5 and 14. `range` is the first byte asked for. */
-  answer(range: number | undefined, ifRange: string | undefined, now: number): Answer {
+  /** RFC 9110 sections 13.1.5 and 14. */
+  answer(range: Range | undefined, ifRange: string | undefined, now: number): Answer {
     const version = this.current
     const { size } = version
     const headers: Answer["headers"] = [["Date", httpDate(now)], ...this.validators(version)]
@@ -121,14 +122,16 @@ export class Resource {
       else headers.push(["Transfer-Encoding", "chunked"])
       return { status: 200, headers, version, start: 0, end: size }
     }
-    if (range >= size) {
+    const { start } = range
+    const end = Math.min(range.end ?? size, size)
+    if (start >= size) {
       headers.push(["Content-Range", `bytes */${size}`], ["Content-Length", "0"])
       return { status: 416, headers, version, start: 0, end: 0 }
     }
     headers.push(
-      ["Content-Range", `bytes ${range}-${size - 1}/${size}`],
-      ["Content-Length", String(size - range)]
+      ["Content-Range", `bytes ${start}-${end - 1}/${size}`],
+      ["Content-Length", String(end - start)]
     )
-    return { status: 206, headers, version, start: range, end: size }
+    return { status: 206, headers, version, start, end }
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { ConflictPolicy, DownloadOptions } from "../../src/domain/DownloadRequest.js"
 import { partName } from "../../src/domain/FileName.js"
+import type { Policy } from "../../src/domain/SegmentPlan.js"
 import type { ResourceOptions, Tagging } from "./Origin.js"
 import type { Seeded } from "./Seeded.js"
 import type { CrashKind } from "./SimDisk.js"
@@ -94,6 +95,15 @@ export interface Scenario {
   readonly endings: ReadonlyArray<Ending>
 }
 
+/** Downloads are divided though they are small. */
+export const segmentation: Policy = {
+  minLeft: 100_000,
+  minTime: 100,
+  minHalf: 20_000,
+  watch: 50,
+  trial: 500
+}
+
 export const directory = "/home/user/downloads"
 const subdirectory = `${directory}/sub`
 
@@ -176,7 +186,8 @@ const drawOrder = (random: Seeded, index: number, resources: number): Order => {
       retryDelay: random.pick([100, 2000]),
       timeout: random.pick([5000, 30_000]),
       stallTimeout: random.pick([5000, 30_000]),
-      onConflict
+      onConflict,
+      connections: random.fork(`connections ${index}`).int(1, 8)
     },
     checksum: undefined,
     largest: undefined,

@@ -36,7 +36,7 @@ const setUp = (options: Partial<ResourceOptions> = {}, fault: Fault = "none") =>
   )
   const wire = new SimWire(
     sim,
-    { resources: [resource], weather: () => ({ [fault]: 1 }), fickleness: () => 0 },
+    { resources: [resource], weather: () => ({ [fault]: 1 }), fickleness: () => 0, connections: () => 1 },
     watch
   )
   const activity: Activity = { phase: "connecting", bytes: 0, held: false }
@@ -161,7 +161,7 @@ describe("SimWire", () => {
     const twice = setUp({ rate: 1 })
     for (const _ of [1, 2]) twice.start([], (response) => response.pipe(gather().sink))
     twice.sim.drive(() => false, { time: 5000 })
-    expect(twice.broken).toEqual(["Q2"])
+    expect(twice.broken).toEqual(["Q2", "Q2"])
     const careless = setUp()
     careless.start([["Authorization", "x"]], () => Effect.void, "http://cdn-host.test/r0.bin?d=1")
     careless.sim.drive(() => false)

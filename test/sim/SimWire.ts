@@ -49,6 +49,17 @@ export type Fault =
   | "noRange"
   | "redirectAgain"
 
+/** Those that may make a download begin anew. */
+const lies: ReadonlySet<Fault> = new Set([
+  "badRange",
+  "otherStart",
+  "otherTotal",
+  "longBody",
+  "multipart",
+  "noRange",
+  "corrupt"
+])
+
 /** How likely each fault is, relative to the others. */
 export type Weather = Readonly<Partial<Record<Fault, number>>>
 
@@ -58,6 +69,8 @@ export interface WireOptions {
   readonly weather: (resuming: boolean, download: string, host: string) => Weather
   /** How likely a resource is replaced just before somebody resumes it. */
   readonly fickleness: () => number
+  /** How many connections a download may have. */
+  readonly connections: (download: string) => number
 }
 
 type OnHead = Parameters<Shape["exchange"]>[1]
@@ -126,7 +139,8 @@ export class SimWire {
     const url = new URL(request.url)
     const fields = new Map(request.headers.map(([name, value]) => [name.toLowerCase(), value]))
     const range = /^bytes=(\d+)-(\d*)$/.exec(fields.get("range") ?? "")
-    if (fields.has("range") && range === null)
+    const last = range?.[2] === undefined || range[2] === "" ? undefined : Number(range[2])
+    if (fields.has("range") && (range === null || (last !== undefined && last < Number(range[1]))))
       this.watch.violation("Wire", `a strange Range: ${fields.get("range")}`)
     if (fields.get("accept-encoding") !== "identity")
       this.watch.violation("Wire", "Accept-Encoding is not identity")
@@ -140,7 +154,10 @@ export class SimWire {
       download,
       host: url.host,
       path: url.pathname,
-      range: range === null ? undefined : Number(range[1]),
+      range:
+        range === null
+          ? undefined
+          : { start: Number(range[1]), end: last === undefined ? undefined : last + 1 },
       ifRange: fields.get("if-range"),
       hop: Number(url.searchParams.get("hop") ?? 0),
       activity: request.activity
@@ -170,7 +187,8 @@ export class SimWire {
       this.options.weather(asked.range !== undefined, asked.download, asked.host)
     )
     exchange.fault = fault
-    this.sim.note(`wire d${asked.download} GET ${asked.host}${asked.path} ${asked.range ?? "all"} [${fault}]`)
+    const wanted = asked.range === undefined ? "all" : `${asked.range.start}-${asked.range.end ?? ""}`
+    this.sim.note(`wire d${asked.download} GET ${asked.host}${asked.path} ${wanted} [${fault}]`)
     const fail = (delay: number, reason: "ConnectionRefused" | "ConnectionReset", text: string) =>
       exchange.later(delay, () => end(Effect.fail(makeError(reason, text))))
     const connect = this.random.log(0.1, 80)
@@ -201,8 +219,11 @@ export class SimWire {
   ): { readonly plan: Plan; readonly response: WireResponse } {
     request.activity.phase = "body"
     const plan = this.plan(exchange, fault)
-    exchange.dishonest = fault === "longBody" || fault === "corrupt"
-    const range = plan.headers.find(([name]) => name === "Content-Range")?.[1]
+    const field = (name: string) => plan.headers.find(([one]) => one === name)?.[1]
+    exchange.status = plan.status
+    exchange.validator = field("ETag") ?? field("Last-Modified")
+    exchange.provokes = lies.has(fault) || plan.status === 416
+    const range = field("Content-Range")
     this.sim.note(
       `wire d${exchange.asked.download} ${plan.status}${plan.version === undefined ? "" : ` v${plan.version.number}`} ${range ?? ""}`
     )
@@ -219,11 +240,21 @@ export class SimWire {
     return { plan, response }
   }
 
-  /** Q2: one connection a download, as long as downloads are not split. */
+  /** Q2: a download is transferred by one process at a time, over no more connections than it may have. */
   private checkAlone(exchange: Exchange): void {
-    const { download } = exchange.asked
-    if (this.openExchanges.some((other) => other.piping && other.asked.download === download)) {
+    const { download, process } = exchange.asked
+    const others = this.openExchanges.filter(
+      (other) => other !== exchange && other.asked.download === download
+    )
+    if (others.some((other) => other.piping && other.asked.process !== process)) {
       this.watch.violation("Q2", `d${download} is transferred twice at the same time`)
+    }
+    const allowed = this.options.connections(download)
+    if (others.length + 1 > allowed) {
+      this.watch.violation(
+        "Q2",
+        `d${download} has ${others.length + 1} connections where ${allowed} are allowed`
+      )
     }
   }
 

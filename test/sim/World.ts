@@ -5,6 +5,7 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { defaultOptions } from "../../src/domain/DownloadRequest.js"
 import { type Consumption, consumptionOf } from "./Consumption.js"
 import { checkPublished, checkRows, type Evidence } from "./Oracles.js"
 import type { Inode } from "./Inode.js"
@@ -91,7 +92,13 @@ export class World implements Watch, Evidence {
             ...(checked ? { corrupt: corruption } : {})
           }
         },
-        fickleness: () => (this.calm ? 0 : this.scenario.fickleness)
+        fickleness: () => (this.calm ? 0 : this.scenario.fickleness),
+        connections: (download) =>
+          Math.max(
+            ...orders.flatMap(({ key, options }) =>
+              key === download ? [options.connections ?? defaultOptions.connections] : []
+            )
+          )
       },
       this
     )
