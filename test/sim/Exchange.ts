@@ -160,7 +160,7 @@ export class Exchange {
       if (left === 0) return end()
       const size = Math.min(left, random.chance(0.1) ? random.int(1, piece) : piece)
       waiting = true
-      this.later(size / plan.rate, () => {
+      this.later(Math.max(size / plan.rate, plan.resource!.turn(size, this.sim.now)), () => {
         waiting = false
         take(size)
       })

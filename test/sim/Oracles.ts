@@ -132,7 +132,7 @@ const checkClaim = (evidence: Evidence, row: Download): void => {
   }
   const version = versionOfBytes(resource, held[0]!.bytes, held[0]!.start)!
   const { etag } = row.validator ?? {}
-  if (etag !== undefined && etag.replace("W/", "") !== resource.tag(version)) {
+  if (etag !== undefined && !resource.hasTag(version, etag)) {
     watch.violation("B2", `${row.id} has v${version.number} in ${path} under the tag ${etag}`)
   }
 }

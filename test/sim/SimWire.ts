@@ -17,48 +17,11 @@ import {
   type WireResponse
 } from "../../src/services/Wire.js"
 import { Exchange, type Plan } from "./Exchange.js"
-import { httpDate, type Answer, type Resource } from "./Origin.js"
+import { type Fault, lies, spoil } from "./Lies.js"
+import { httpDate, otherFolder, type Resource } from "./Origin.js"
 import type { Seeded } from "./Seeded.js"
 import type { Simulator } from "./Simulator.js"
 import type { Watch } from "./Watch.js"
-
-/** What can go wrong with one exchange. */
-export type Fault =
-  | "none"
-  | "refused"
-  | "connectStall"
-  | "reset"
-  | "headStall"
-  | "cut"
-  | "stall"
-  | "slow"
-  | "busy"
-  | "busyUntil"
-  | "tooMany"
-  | "error"
-  | "notFound"
-  | "coding"
-  | "badRange"
-  | "otherStart"
-  | "otherTotal"
-  | "shortRange"
-  | "longBody"
-  | "multipart"
-  | "unaskedPart"
-  | "corrupt"
-  | "noRange"
-  | "redirectAgain"
-
-/** Those that may make a download begin anew. */
-const lies: ReadonlySet<Fault> = new Set([
-  "badRange",
-  "otherStart",
-  "otherTotal",
-  "longBody",
-  "multipart",
-  "noRange",
-  "corrupt"
-])
 
 /** How likely each fault is, relative to the others. */
 export type Weather = Readonly<Partial<Record<Fault, number>>>
@@ -69,6 +32,8 @@ export interface WireOptions {
   readonly weather: (resuming: boolean, download: string, host: string) => Weather
   /** How likely a resource is replaced just before somebody resumes it. */
   readonly fickleness: () => number
+  /** Nothing goes wrong any more. */
+  readonly calm: () => boolean
   /** How many connections a download may have. */
   readonly connections: (download: string) => number
 }
@@ -145,7 +110,7 @@ export class SimWire {
     if (fields.get("accept-encoding") !== "identity")
       this.watch.violation("Wire", "Accept-Encoding is not identity")
     const download = url.searchParams.get("d") ?? "?"
-    const resource = this.options.resources.find((one) => one.path === url.pathname)
+    const resource = this.resourceOf(url.pathname)
     if (fields.has("authorization") && url.host !== resource?.options.host) {
       this.watch.violation("H2", `d${download}: credentials were sent to ${url.host}`)
     }
@@ -198,7 +163,8 @@ export class SimWire {
       exchange.later(connect, () => {
         request.activity.phase = "awaiting-head"
         const think = this.random.log(0.1, 300)
-        if (fault === "reset") fail(think, "ConnectionReset", `${asked.host} reset the connection`)
+        const turned = this.resourceOf(asked.path)?.options.beyond === "reset" && this.isBeyond(exchange)
+        if (fault === "reset" || turned) fail(think, "ConnectionReset", `${asked.host} reset the connection`)
         else if (fault !== "headStall") {
           exchange.later(think, () => {
             const { plan, response } = this.respond(exchange, request, fault)
@@ -258,6 +224,18 @@ export class SimWire {
     }
   }
 
+  private resourceOf(path: string): Resource | undefined {
+    return this.options.resources.find((one) => path === one.path || path === otherFolder + one.path)
+  }
+
+  /** Whether a connection is one more than the server grants a download. */
+  private isBeyond({ asked }: Exchange): boolean {
+    const served = this.openExchanges.filter(
+      (other) => other.asked.download === asked.download && (other.status === 200 || other.status === 206)
+    )
+    return served.length >= (this.resourceOf(asked.path)?.options.connectionLimit ?? Infinity)
+  }
+
   private bare(status: number, headers: Plan["headers"] = []): Plan {
     const date: [string, string] = ["Date", httpDate(this.sim.now)]
     return {
@@ -275,8 +253,11 @@ export class SimWire {
   private plan(exchange: Exchange, fault: Fault): Plan {
     const { asked } = exchange
     const { now } = this.sim
-    const resource = this.options.resources.find((one) => one.path === asked.path)
+    const resource = this.resourceOf(asked.path)
     if (resource === undefined) return this.bare(404)
+    const { beyond } = resource.options
+    const refused = this.isBeyond(exchange)
+    if (refused && (beyond === 503 || beyond === 429)) return this.bare(beyond)
     switch (fault) {
       case "busy":
         return this.bare(503)
@@ -297,8 +278,9 @@ export class SimWire {
     if (asked.hop < resource.options.hops || fault === "redirectAgain") {
       const host = this.random.pick([resource.options.host, `cdn-${resource.options.host}`])
       const hop = asked.hop + (fault === "redirectAgain" ? 0 : 1)
+      const folder = resource.options.twoPaths && this.random.chance(0.5) ? otherFolder : ""
       return this.bare(this.random.pick([301, 302, 303, 307, 308]), [
-        ["Location", `http://${host}${resource.path}?d=${asked.download}&hop=${hop}`]
+        ["Location", `http://${host}${folder}${resource.path}?d=${asked.download}&hop=${hop}`]
       ])
     }
     if (asked.range !== undefined && this.random.chance(this.options.fickleness())) {
@@ -307,78 +289,8 @@ export class SimWire {
         `server r${resource.index} is now v${resource.current.number}, ${resource.current.size} bytes`
       )
     }
-    return this.spoil(resource, resource.answer(asked.range, asked.ifRange, now), fault)
-  }
-
-  /** Makes of an honest answer what the fault says. */
-  private spoil(resource: Resource, answer: Answer, fault: Fault): Plan {
-    const { rate } = resource.options
-    const plan: Plan = { ...answer, resource, rate, ending: "complete" }
-    const length = answer.end - answer.start
-    const size = answer.version.size
-    const replaced = (fields: Record<string, string | undefined>): Plan["headers"] => [
-      ...answer.headers.filter(([name]) => !(name in fields)),
-      ...Object.entries(fields).flatMap(([name, value]): Plan["headers"] =>
-        value === undefined ? [] : [[name, value]]
-      )
-    ]
-    const part = (range: string, start: number, end: number): Plan => ({
-      ...plan,
-      status: 206,
-      headers: replaced({ "Content-Range": range, "Content-Length": String(end - start) }),
-      start,
-      end
-    })
-    const isPart = answer.status === 206
-    if (fault === "cut" || fault === "stall")
-      return { ...plan, ending: fault, endsAt: this.random.int(0, length) }
-    if (fault === "slow") return { ...plan, rate: rate * this.random.log(0.02, 0.5) }
-    if (fault === "corrupt" && length > 0) return { ...plan, corrupt: this.random.int(0, length - 1) }
-    if (fault === "coding") return { ...plan, headers: replaced({ "Content-Encoding": "gzip" }) }
-    if (fault === "unaskedPart" && !isPart && size > 1) return part(`bytes 0-${size - 1}/${size}`, 0, size)
-    if (!isPart) return plan
-    const { end, start } = answer
-    switch (fault) {
-      case "badRange":
-        return {
-          ...plan,
-          headers: replaced({
-            "Content-Range": this.random.pick(["bytes 5-2/9", "garbage", `bytes ${start}-`])
-          })
-        }
-      case "noRange":
-        return { ...plan, headers: replaced({ "Content-Range": undefined }) }
-      case "otherStart": {
-        const other = this.random.int(0, end - 1)
-        return part(`bytes ${other}-${end - 1}/${size}`, other, end)
-      }
-      case "otherTotal":
-        return part(`bytes ${start}-${end - 1}/${size + this.random.int(1, 99)}`, start, end)
-      case "shortRange": {
-        const shorter = this.random.int(start + 1, end)
-        return part(`bytes ${start}-${shorter - 1}/${this.random.chance(0.8) ? size : "*"}`, start, shorter)
-      }
-      case "longBody": {
-        const announced = this.random.int(start + 1, end)
-        return {
-          ...plan,
-          headers: replaced({
-            "Content-Range": `bytes ${start}-${announced - 1}/${size}`,
-            "Content-Length": undefined,
-            "Transfer-Encoding": "chunked"
-          })
-        }
-      }
-      case "multipart":
-        return {
-          ...plan,
-          headers: replaced({
-            "Content-Type": "multipart/byteranges; boundary=x",
-            "Content-Range": undefined
-          })
-        }
-      default:
-        return plan
-    }
+    const calm = this.options.calm()
+    const answer = resource.answer(refused ? undefined : asked.range, asked.ifRange, now, asked.path, calm)
+    return spoil(this.random, resource, answer, asked.range, fault, calm)
   }
 }

@@ -92,6 +92,7 @@ export class World implements Watch, Evidence {
             ...(checked ? { corrupt: corruption } : {})
           }
         },
+        calm: () => this.calm,
         fickleness: () => (this.calm ? 0 : this.scenario.fickleness),
         connections: (download) =>
           Math.max(
@@ -204,7 +205,10 @@ export class World implements Watch, Evidence {
       this.userFiles.set(path, this.disk.at(path)!)
     } else {
       if (this.disk.at(path)?.maker !== "engine") return
-      this.disk.userRemoves(path)
+      if (kind === "truncate" || kind === "append") {
+        if (!this.disk.userChanges(path, kind)) return
+      } else this.disk.userRemoves(path)
+      if (kind === "replace") this.act({ at: 0, kind: "create", path })
     }
     this.touched.add(path)
   }
