@@ -39,13 +39,21 @@ const blockOf = (resource: number, version: number, start: number): Uint8Array =
   return block
 }
 
-/** The first offset at which the bytes are not those of that version; undefined if all are. */
-export const mismatch = (bytes: Uint8Array, resource: number, version: number): number | undefined => {
-  for (let start = 0; start < bytes.length; start += step) {
-    const actual = bytes.subarray(start, Math.min(bytes.length, start + step))
-    const expected = blockOf(resource, version, start).subarray(0, actual.length)
-    if (Buffer.compare(actual, expected) === 0) continue
-    return start + actual.findIndex((byte, i) => byte !== expected[i])
+/** The first of these bytes, which begin at an offset, that is not that version's; undefined if all are. */
+export const mismatch = (
+  bytes: Uint8Array,
+  resource: number,
+  version: number,
+  offset = 0
+): number | undefined => {
+  for (let at = 0; at < bytes.length;) {
+    const within = (offset + at) % step
+    const actual = bytes.subarray(at, Math.min(bytes.length, at + step - within))
+    const expected = blockOf(resource, version, offset + at - within).subarray(within, within + actual.length)
+    if (Buffer.compare(actual, expected) !== 0) {
+      return at + actual.findIndex((byte, i) => byte !== expected[i])
+    }
+    at += actual.length
   }
   return undefined
 }

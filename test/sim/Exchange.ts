@@ -10,14 +10,20 @@ import type { Seeded } from "./Seeded.js"
 import type { Simulator } from "./Simulator.js"
 import type { Watch } from "./Watch.js"
 
+/** From the first byte asked for up to, not including, the end; without one, all the rest. */
+export interface Range {
+  readonly start: number
+  readonly end: number | undefined
+}
+
 /** What was asked for, and by whom. */
 export interface Asked {
   readonly process: number
   readonly download: string
   readonly host: string
   readonly path: string
-  /** First byte asked for; undefined for all. */
-  readonly range: number | undefined
+  /** Bytes asked for; undefined for all. */
+  readonly range: Range | undefined
   readonly ifRange: string | undefined
   /** Redirects behind it. */
   readonly hop: number
@@ -48,7 +54,14 @@ export class Exchange {
   /** No more is to come. */
   over = false
   /** What the body is being, or was, delivered of. */
-  body: { readonly resource: Resource; readonly version: Version; readonly start: number } | undefined
+  body:
+    | {
+        readonly resource: Resource
+        readonly version: Version
+        readonly start: number
+        readonly status: number
+      }
+    | undefined
   /** Body bytes that a sink has taken. */
   delivered = 0
   /** When how much had been delivered. */
@@ -56,8 +69,12 @@ export class Exchange {
   readonly startedAt: number
   /** A sink is attached and the body is not at its end. */
   piping = false
-  /** The body is not what the head says: what of it is kept is nobody's promise. */
-  dishonest = false
+  /** Of the answer. */
+  status: number | undefined
+  /** What it says of the version: its tag, else its date. */
+  validator: string | undefined
+  /** The answer is a lie, or of another version than was asked for: what was held may be given up for it. */
+  provokes = false
   /** What went wrong with it, by the seed. */
   fault = "none"
 
@@ -89,11 +106,6 @@ export class Exchange {
     this.asked.activity.held = false
   }
 
-  /** The byte of the resource up to which, from 0 or its start, this exchange has brought it. */
-  get reached(): number {
-    return (this.body?.start ?? 0) + this.delivered
-  }
-
   /** Bytes delivered since an instant. */
   deliveredSince(at: number): number {
     let before = 0
@@ -115,7 +127,7 @@ export class Exchange {
     this.settle = settle
     this.piping = true
     if (plan.resource !== undefined && plan.version !== undefined && plan.status < 300) {
-      this.body = { resource: plan.resource, version: plan.version, start: plan.start }
+      this.body = { resource: plan.resource, version: plan.version, start: plan.start, status: plan.status }
     }
     this.deliver(plan, sink, random)
   }
@@ -148,7 +160,7 @@ export class Exchange {
       if (left === 0) return end()
       const size = Math.min(left, random.chance(0.1) ? random.int(1, piece) : piece)
       waiting = true
-      this.later(size / plan.rate, () => {
+      this.later(Math.max(size / plan.rate, plan.resource!.turn(size, this.sim.now)), () => {
         waiting = false
         take(size)
       })

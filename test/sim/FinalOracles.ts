@@ -23,6 +23,7 @@ const excuses = (world: World, row: Download): ReadonlySet<Reason> => {
     if (when) for (const reason of excused) reasons.add(reason)
   }
   excuse(seen.has("notFound"), "NotFound", "Gone", "Forbidden")
+  excuse(seen.has("refusesAll"), "BadStatus")
   excuse(seen.has("coding"), "UnwantedCoding")
   excuse(seen.has("redirectAgain"), "TooManyRedirects")
   excuse(row.options.onConflict === "fail", "DestinationExists")

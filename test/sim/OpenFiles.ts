@@ -17,7 +17,8 @@ interface OpenFile {
   readonly inode: Inode
   readonly path: string
   open: boolean
-  writing: boolean
+  /** Writes in flight: where they begin and end. */
+  readonly writing: Set<readonly [start: number, end: number]>
   /** Something was changed through it. */
   used: boolean
 }
@@ -77,13 +78,13 @@ export class OpenFiles {
     inode: Effect.Effect<Inode, FileError>
   ): Effect.Effect<Handle, FileError, Scope.Scope> {
     const acquire = Effect.map(inode, (inode): OpenFile => {
-      const file: OpenFile = { process, inode, path, open: true, writing: false, used: false }
+      const file: OpenFile = { process, inode, path, open: true, writing: new Set(), used: false }
       if (this.calls.lives(process)) this.open.add(file)
       return file
     })
     const release = (file: OpenFile) =>
       Effect.sync(() => {
-        if (file.writing && this.calls.lives(process)) {
+        if (file.writing.size > 0 && this.calls.lives(process)) {
           this.watch.violation("C1", `${path} was closed while a write was in flight`)
         }
         file.open = false
@@ -109,6 +110,8 @@ export class OpenFiles {
       truncate: (length) =>
         this.calls.brief(process, `truncate to ${length}`, path, () => {
           this.mayChange(process, file)
+          if (file.writing.size > 0)
+            this.watch.violation("C1", `${path} is truncated while a write is in flight`)
           inode.truncate(length, this.calls.stamp)
           return ok
         }),
@@ -155,12 +158,14 @@ export class OpenFiles {
     done: (error: FileError | undefined) => void
   ): void {
     const { inode, path } = file
+    const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    const span = [position, position + length] as const
     if (this.calls.lives(process)) {
       this.mayChange(process, file)
-      if (file.writing) this.watch.violation("C1", `two writes to ${path} are in flight`)
+      if ([...file.writing].some(([start, end]) => start < span[1] && span[0] < end))
+        this.watch.violation("C1", `two writes to the same bytes of ${path} are in flight`)
     }
-    file.writing = true
-    const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    file.writing.add(span)
     const put = (limit: number): void => {
       let offset = 0
       for (const buffer of buffers) {
@@ -184,7 +189,7 @@ export class OpenFiles {
       torn: (random) => put(random.int(0, length))
     }
     this.calls.start(process, call, (result) => {
-      file.writing = false
+      file.writing.delete(span)
       done(Either.isLeft(result) ? result.left : undefined)
     })
   }

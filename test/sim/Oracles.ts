@@ -3,40 +3,33 @@
  * acknowledged. Those that need the very instant (names given, files written, exchanges) sit in the simulated parts and
  * report through the watch.
  */
-import { isList } from "../../src/domain/Checksum.js"
+import { endOf } from "../../src/domain/Coverage.js"
 import { terminal, type Download, type FinalRecord } from "../../src/domain/Download.js"
-import { canProve, fromHeaders, type Validator } from "../../src/domain/Validator.js"
-import { fromPairs } from "../../src/domain/Headers.js"
+import { claims } from "../../src/domain/Publication.js"
 import { mismatch, versionOf } from "./Content.js"
-import type { Exchange } from "./Exchange.js"
 import type { Inode } from "./Inode.js"
 import { demandsOf, sha256 } from "./Demands.js"
 import type { Entry, Ledger } from "./Ledger.js"
-import { httpDate, type Resource, type Version } from "./Origin.js"
+import type { Resource, Version } from "./Origin.js"
 import type { Order } from "./Scenario.js"
 import type { SimDisk } from "./SimDisk.js"
 import type { SimWire } from "./SimWire.js"
 import type { Watch } from "./Watch.js"
 
-const mebibyte = 1024 * 1024
-
-/** What a crash may cost at most, in bytes that were transferred before (PROMISES Q3). */
-const allowance = 8 * mebibyte
-
 /** The version of which all these bytes are; undefined if there is none. Any version will do for no bytes. */
-export const versionOfBytes = (resource: Resource, bytes: Uint8Array): Version | undefined => {
+export const versionOfBytes = (resource: Resource, bytes: Uint8Array, offset = 0): Version | undefined => {
   if (bytes.length === 0) return resource.versions[0]
   const version = resource.versions[versionOf(bytes[0]!) - 1]
-  return version !== undefined && mismatch(bytes, resource.index, version.number) === undefined
+  return version !== undefined && mismatch(bytes, resource.index, version.number, offset) === undefined
     ? version
     : undefined
 }
 
 /** Whether bytes of a download may have been changed on the way: what they are then is for its checksum to tell. */
-const corrupted = (wire: SimWire, key: string): boolean =>
+export const corrupted = (wire: SimWire, key: string): boolean =>
   wire.exchanges.some(({ asked, fault }) => asked.download === key && fault === "corrupt")
 
-const keyOf = (row: Download): string => new URL(row.url).searchParams.get("d")!
+export const keyOf = (row: Download): string => new URL(row.url).searchParams.get("d")!
 
 const describe = (resource: Resource, bytes: Uint8Array): string => {
   const seen: Array<string> = []
@@ -92,7 +85,7 @@ const recorded = (disk: SimDisk, directory: string, record: FinalRecord, part: s
         inode?.is(record) === true && inode.size === record.size && String(inode.mtime) === record.mtime
     )
 
-/** Q3: what the row claims, the disk holds durably, of the version that the row names. */
+/** Q3, B2: what the row claims, the disk holds durably, all of one version, the one that the row names. */
 const checkClaim = (evidence: Evidence, row: Download): void => {
   const { disk, ledger, resources, touched, watch, wire } = evidence
   if (row.part === null || row.checkpoint === 0) return
@@ -115,18 +108,31 @@ const checkClaim = (evidence: Evidence, row: Download): void => {
     )
   }
   if (inode === undefined) return
-  if (corrupted(wire, keyOf(row)) && inode.durableSize >= row.checkpoint) return
+  const spans = claims(row)
+  const claimed = spans.map(([start, end]) => `${start}-${end}`).join(", ")
+  if (corrupted(wire, keyOf(row)) && inode.durableSize >= endOf(spans)) return
   const resource = resourceOf(resources, row)
-  const held = inode.durableBytes.subarray(0, row.checkpoint)
-  const version = versionOfBytes(resource, held)
-  if (held.length < row.checkpoint || version === undefined) {
+  const held = spans.map(([start, end]) => ({ start, end, bytes: inode.durableBytes.subarray(start, end) }))
+  const wrong = held.find(
+    ({ bytes, end, start }) =>
+      bytes.length < end - start || versionOfBytes(resource, bytes, start) === undefined
+  )
+  if (wrong !== undefined) {
     return watch.violation(
       "Q3",
-      `${row.id} claims ${row.checkpoint} bytes of ${path}, the disk has ${describe(resource, held)}`
+      `${row.id} claims ${claimed} of ${path}, the disk has from ${wrong.start} on ${describe(resource, wrong.bytes)}`
     )
   }
+  const versions = new Set(held.map(({ bytes }) => versionOf(bytes[0]!)))
+  if (versions.size > 1) {
+    return watch.violation(
+      "B2",
+      `${row.id} claims ${claimed} of ${path}, which are of ${versions.size} versions`
+    )
+  }
+  const version = versionOfBytes(resource, held[0]!.bytes, held[0]!.start)!
   const { etag } = row.validator ?? {}
-  if (etag !== undefined && etag.replace("W/", "") !== resource.tag(version)) {
+  if (etag !== undefined && !resource.hasTag(version, etag)) {
     watch.violation("B2", `${row.id} has v${version.number} in ${path} under the tag ${etag}`)
   }
 }
@@ -195,82 +201,5 @@ export const checkRows = (evidence: Evidence, rows: ReadonlyArray<Download>): vo
         ledger.entries.filter((entry) => row.url.endsWith(`?d=${entry.order.key}`))
       )
     } else if (!terminal.has(row.status)) checkClaim(evidence, row)
-  }
-}
-
-/** What a transfer had brought when its process died. */
-export interface Reached {
-  readonly download: string
-  readonly reached: number
-  /** How much of it a resumption may ask for again. */
-  readonly allowed: number
-}
-
-/** What the server would have to send for the rest to be proved: the validators of the exchange itself. */
-const validatorOf = (exchange: Exchange): Validator => {
-  const { resource, version } = exchange.body!
-  return fromHeaders(fromPairs([...resource.validators(version), ["Date", httpDate(exchange.startedAt)]]))
-}
-
-/** For Q3, at a crash: how far each unfinished download had come whose rest could be proved. */
-export const reachedAtCrash = (
-  { disk, wire }: Evidence,
-  rows: ReadonlyArray<Download>,
-  process: number,
-  now: number
-): ReadonlyArray<Reached> =>
-  rows.flatMap((row) => {
-    const key = new URL(row.url).searchParams.get("d")!
-    const last = wire.exchanges
-      .filter(
-        (exchange) => exchange.asked.download === key && exchange.body !== undefined && exchange.delivered > 0
-      )
-      .at(-1)
-    const part = row.part === null ? undefined : disk.find(row.part)
-    const lost = part !== undefined && disk.mishaps.has(part)
-    if (terminal.has(row.status) || lost || last?.asked.process !== process) return []
-    // of an earlier download of the same address
-    if (last.startedAt < row.createdAt) return []
-    if (last.dishonest || !canProve(validatorOf(last))) return []
-    // what has another checksum than was asked for is to be fetched again
-    const { checksum } = row.options
-    const { resource, version } = last.body!
-    if (resource.options.announces === true && corrupted(wire, key)) return []
-    if (checksum !== null && !isList(checksum)) {
-      if (corrupted(wire, key)) return []
-      if (sha256(resource.bytes(version, 0, version.size)) !== checksum.hex) return []
-    }
-    const window = 1000 + 2 * disk.opened.longestSync + 300
-    return [
-      {
-        download: key,
-        reached: last.reached,
-        allowed: Math.max(allowance, last.deliveredSince(now - window))
-      }
-    ]
-  })
-
-/** Q3, afterwards: what the next process asked for again. */
-export const checkWaste = (
-  { touched, watch, wire }: Evidence,
-  reached: ReadonlyArray<Reached>,
-  process: number
-): void => {
-  if (touched.size > 0) return
-  for (const { allowed, download, reached: had } of reached) {
-    const first = wire.exchanges.find(
-      (exchange) => exchange.asked.process === process && exchange.asked.download === download
-    )
-    const fetched = wire.exchanges.some(
-      ({ asked, delivered }) => asked.process === process && asked.download === download && delivered > 0
-    )
-    if (first === undefined || !fetched) continue
-    const again = had - (first.asked.range ?? 0)
-    if (again > allowed) {
-      watch.violation(
-        "Q3",
-        `d${download}: after the crash ${again} bytes are fetched again, ${allowed} would be in order`
-      )
-    }
   }
 }

@@ -23,11 +23,12 @@ import { Fibers } from "./Fibers.js"
 import { checkEnd } from "./FinalOracles.js"
 import type { Entry } from "./Ledger.js"
 import { checkNoReader, checkOutbox, peekOutbox } from "./OutboxOracles.js"
-import { checkRows, checkWaste, reachedAtCrash, type Reached } from "./Oracles.js"
+import { checkRows } from "./Oracles.js"
 import { copyDatabase, peekRows } from "./Rows.js"
-import { draw, type Ending, type Scenario } from "./Scenario.js"
+import { draw, segmentation, type Ending, type Scenario } from "./Scenario.js"
 import type { CrashKind } from "./SimDisk.js"
 import { dawn, type Driven } from "./Simulator.js"
+import { checkCost, checkResumed, type Reached } from "./Waste.js"
 import { World, type Violation } from "./World.js"
 
 export interface Report {
@@ -153,7 +154,7 @@ class Run {
       steps: Math.min(maxSteps, (this.options.steps ?? Infinity) - sim.steps),
       time: this.options.time ?? maxTime
     })
-    checkWaste(this.world, this.reached, sim.process)
+    checkResumed(this.world, this.reached, sim.process)
     this.reached = []
     if (process.exit() !== null) return this.finished(process)
     if (driven !== "Reached" || ending === undefined) return this.stuck(process, driven)
@@ -175,6 +176,7 @@ class Run {
         concurrency: scenario.concurrency,
         adopt: scenario.adopt,
         commitInterval: scenario.commitInterval,
+        segmentation,
         ...this.options.tune
       })
     )
@@ -271,7 +273,7 @@ class Run {
     const rows = peekRows(world.database)
     checkRows(world, rows)
     checkOutbox(world, rows, peekOutbox(world.database))
-    this.reached = reachedAtCrash(world, rows, sim.process, sim.now)
+    this.reached = checkCost(world, rows, sim.process, sim.now)
     const next = world.databaseOf(sim.process + 1)
     copyDatabase(world.database, next, this.options.keepsLog)
     disk.kill(sim.process)

@@ -13,7 +13,7 @@ import type { Delivery } from "../../src/services/Consumers.js"
 import { Downloads, type Shape as Front } from "../../src/services/Downloads.js"
 import { inSteps } from "../../src/layers/DiskSteps.js"
 import { PartFile, type Handle, type Steps as Disk } from "../../src/services/PartFile.js"
-import { type ResponseHead, Wire, type WireRequest } from "../../src/services/Wire.js"
+import { type ByteSink, type ResponseHead, Wire, type WireRequest } from "../../src/services/Wire.js"
 import type { RunOptions } from "./Run.js"
 import type { Ending, Order, Scenario } from "./Scenario.js"
 import type { Oracle } from "./Watch.js"
@@ -78,6 +78,28 @@ const withoutField = (name: string): typeof Engine.layer => {
   )
 }
 
+/** What a body is given to, once its head has been judged. */
+const onBodies = (change: (sink: ByteSink) => Partial<ByteSink>): typeof Engine.layer =>
+  Layer.provide(
+    Engine.layer,
+    Layer.effect(
+      Wire,
+      Effect.map(Wire, (wire) => ({
+        ...wire,
+        request: (request) =>
+          Effect.map(wire.request(request), (response) => ({
+            ...response,
+            pipe: (sink) => {
+              const changed: ByteSink = { ...sink, ...change(sink) }
+              sink.onDrain = () => changed.onDrain()
+              sink.onFailure = (error) => changed.onFailure(error)
+              return response.pipe(changed)
+            }
+          }))
+      }))
+    )
+  )
+
 const onDownloads = (change: (front: Front) => Partial<Front>): typeof Engine.layer =>
   Layer.effect(
     Downloads,
@@ -119,7 +141,9 @@ const big = (scenario: Scenario): Scenario => ({
     tagging: "strong",
     ranges: true
   })),
-  orders: scenario.orders.slice(0, 1),
+  orders: scenario.orders
+    .slice(0, 1)
+    .map((order) => ({ ...order, options: { ...order.options, connections: 1 } })),
   endings: [{ kind: "kill", after: "wire d", nth: 350, step: 5 }]
 })
 
@@ -255,9 +279,18 @@ export const sabotages: ReadonlyArray<Sabotage> = [
     }
   },
   {
-    what: "checkpoints an hour apart",
+    what: "checkpoints an hour apart, and a network that is not held back meanwhile",
     noticed: ["Q3"],
-    options: { vary: big, tune: { checkpointInterval: 3_600_000 } }
+    options: {
+      vary: big,
+      engine: onBodies((sink) => ({
+        write: (chunk) => {
+          sink.write(chunk)
+          return true
+        }
+      })),
+      tune: { checkpointInterval: 3_600_000 }
+    }
   },
   {
     what: "requests that are never recognised as the same",

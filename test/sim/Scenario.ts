@@ -4,10 +4,12 @@
  */
 import type { ConflictPolicy, DownloadOptions } from "../../src/domain/DownloadRequest.js"
 import { partName } from "../../src/domain/FileName.js"
-import type { ResourceOptions, Tagging } from "./Origin.js"
+import type { Policy } from "../../src/domain/SegmentPlan.js"
+import { plainServer, type ResourceOptions, type Tagging } from "./Origin.js"
 import type { Seeded } from "./Seeded.js"
 import type { CrashKind } from "./SimDisk.js"
-import type { Fault, Weather } from "./SimWire.js"
+import type { Fault } from "./Lies.js"
+import type { Weather } from "./SimWire.js"
 
 /** What somebody does to a download after asking for it. */
 export interface Interference {
@@ -36,7 +38,7 @@ export interface Order {
 /** Something a person does in the download directory. */
 export interface UserAct {
   readonly at: number
-  readonly kind: "create" | "remove"
+  readonly kind: "create" | "remove" | "truncate" | "append" | "replace"
   readonly path: string
 }
 
@@ -94,6 +96,15 @@ export interface Scenario {
   readonly endings: ReadonlyArray<Ending>
 }
 
+/** Downloads are divided though they are small. */
+export const segmentation: Policy = {
+  minLeft: 100_000,
+  minTime: 100,
+  minHalf: 20_000,
+  watch: 50,
+  trial: 500
+}
+
 export const directory = "/home/user/downloads"
 const subdirectory = `${directory}/sub`
 
@@ -108,6 +119,10 @@ const faults: Weather = {
   cut: 20,
   stall: 1,
   slow: 3,
+  crawl: 0.5,
+  shortBody: 1,
+  longBody: 1,
+  refusesAll: 0.1,
   busy: 3,
   busyUntil: 3,
   tooMany: 1,
@@ -126,7 +141,13 @@ const rangeFaults: Weather = {
   shortRange: 5,
   longBody: 5,
   multipart: 3,
-  noRange: 3
+  noRange: 3,
+  oddRange: 1,
+  starTotal: 3,
+  longRange: 3,
+  endBeyond: 2,
+  shortBody: 2,
+  unsatisfied: 2
 }
 
 const times = (weather: Weather, factor: number): Weather =>
@@ -153,12 +174,35 @@ const drawResource = (random: Seeded, big: boolean): ResourceOptions => {
       none: 1
     }),
     ranges: random.chance(0.9),
-    honoursIfRange: random.chance(0.5),
     chunked: random.chance(0.15),
     hops: random.pick([0, 0, 0, 1, 2]),
     // so that most transfers take seconds: time for checkpoints, and for something to happen between them
     rate: Math.max(20, size / random.log(300, 20_000)),
-    sameTag: false
+    ...plainServer,
+    ifRange: random.chance(0.5) ? "honoured" : "ignored"
+  }
+}
+
+/** What servers are like besides. Drawn apart. */
+const quirky = (random: Seeded, resource: ResourceOptions): ResourceOptions => {
+  const { hops, rate } = resource
+  const version = random.weighted({ one: 12, backends: 2, restless: 1, twoPaths: 2 })
+  const limited = random.chance(0.3)
+  const chance = <A>(probability: number, value: A, otherwise: A): A =>
+    random.chance(probability) ? value : otherwise
+  return {
+    ...resource,
+    hops: version === "twoPaths" ? Math.max(1, hops) : hops,
+    ifRange: chance(0.2, "hated", resource.ifRange),
+    acceptRanges: random.pick(["bytes", "bytes", "none", undefined]),
+    backends: version === "backends",
+    twoPaths: version === "twoPaths",
+    restless: version === "restless",
+    connectionLimit: limited ? random.int(1, 4) : Infinity,
+    beyond: random.pick([503, 429, 200, "reset"]),
+    rate: chance(0.3, rate / 4, rate),
+    shared: chance(0.3, rate * random.between(1, 3), Infinity),
+    endsAfter: chance(0.15, Math.floor(random.log(50_000, 1_000_000)), Infinity)
   }
 }
 
@@ -176,7 +220,8 @@ const drawOrder = (random: Seeded, index: number, resources: number): Order => {
       retryDelay: random.pick([100, 2000]),
       timeout: random.pick([5000, 30_000]),
       stallTimeout: random.pick([5000, 30_000]),
-      onConflict
+      onConflict,
+      connections: random.fork(`connections ${index}`).int(1, 8)
     },
     checksum: undefined,
     largest: undefined,
@@ -232,6 +277,13 @@ const namesOf = (order: Order): ReadonlyArray<string> => {
   return [name, name, partName(name)]
 }
 
+/** Somebody does something to a part. */
+const meddle = (random: Seeded, order: Order, span: number): UserAct => ({
+  at: random.log(100, span),
+  kind: random.pick(["truncate", "append", "replace", "remove"]),
+  path: partName(`${order.directory}/${order.output ?? `r${order.resource}.bin`}`)
+})
+
 const drawConsumers = (random: Seeded): ReadonlyArray<ConsumerKind> =>
   random.chance(0.4)
     ? []
@@ -239,7 +291,9 @@ const drawConsumers = (random: Seeded): ReadonlyArray<ConsumerKind> =>
 
 export const draw = (random: Seeded): Scenario => {
   const big = random.chance(0.12)
-  const resources = Array.from({ length: big ? 1 : random.int(1, 5) }, () => drawResource(random, big))
+  const resources = Array.from({ length: big ? 1 : random.int(1, 5) }, (_, i) =>
+    quirky(random.fork(`quirks ${i}`), drawResource(random, big))
+  )
   const digests = random.fork("digests")
   const announcing = resources.map((resource) => ({ ...resource, announces: !big && digests.chance(0.25) }))
   const demands = random.fork("demands")
@@ -256,15 +310,19 @@ export const draw = (random: Seeded): Scenario => {
   // drawn apart as well: where nobody consumes, seeds keep their stories
   const consumers = drawConsumers(random.fork("consumers"))
   const lines = consumers.length === 0 ? instants : consuming
+  const meddling = random.fork("meddling")
   return {
     resources: announcing,
     orders,
     changes: some(5, () => ({ at: random.log(10, span), resource: random.int(0, resources.length - 1) })),
-    user: some(2, () => ({
-      at: random.log(1, span),
-      kind: random.weighted<UserAct["kind"]>({ create: 3, remove: 1 }),
-      path: random.pick(namesOf(random.pick(orders)))
-    })),
+    user: [
+      ...some(2, () => ({
+        at: random.log(1, span),
+        kind: random.weighted<UserAct["kind"]>({ create: 3, remove: 1 }),
+        path: random.pick(namesOf(random.pick(orders)))
+      })),
+      ...(meddling.chance(0.2) ? [meddle(meddling, meddling.pick(orders), span)] : [])
+    ],
     weather: { ...times(faults, badness), none: 40 },
     badRanges: times(rangeFaults, badness),
     fickleness: random.pick([0, 0.6]),

@@ -88,6 +88,18 @@ export class SimDisk {
     return true
   }
 
+  /** A user spoils a part that nobody has open: what is written meanwhile can't be told from what was there. */
+  userChanges(path: string, how: "truncate" | "append"): boolean {
+    const inode = this.at(path)
+    if (inode === undefined || inode.published || this.opened.inodes.includes(inode)) return false
+    const { random, stamp } = this.calls
+    if (how === "truncate") inode.truncate(random.int(0, inode.size), stamp)
+    else inode.write(new Uint8Array(random.int(1, 5000)).fill(1), inode.size, stamp)
+    inode.flush(inode.unsynced)
+    this.sim.note(`user changes ${path}: ${how}, ${inode.size} bytes now`)
+    return true
+  }
+
   userRemoves(path: string): boolean {
     if (this.entries.get(path) === undefined) return false
     this.entries.change([[path, undefined]])

@@ -17,37 +17,11 @@ import {
   type WireResponse
 } from "../../src/services/Wire.js"
 import { Exchange, type Plan } from "./Exchange.js"
-import { httpDate, type Answer, type Resource } from "./Origin.js"
+import { type Fault, lies, spoil } from "./Lies.js"
+import { httpDate, otherFolder, type Resource } from "./Origin.js"
 import type { Seeded } from "./Seeded.js"
 import type { Simulator } from "./Simulator.js"
 import type { Watch } from "./Watch.js"
-
-/** What can go wrong with one exchange. */
-export type Fault =
-  | "none"
-  | "refused"
-  | "connectStall"
-  | "reset"
-  | "headStall"
-  | "cut"
-  | "stall"
-  | "slow"
-  | "busy"
-  | "busyUntil"
-  | "tooMany"
-  | "error"
-  | "notFound"
-  | "coding"
-  | "badRange"
-  | "otherStart"
-  | "otherTotal"
-  | "shortRange"
-  | "longBody"
-  | "multipart"
-  | "unaskedPart"
-  | "corrupt"
-  | "noRange"
-  | "redirectAgain"
 
 /** How likely each fault is, relative to the others. */
 export type Weather = Readonly<Partial<Record<Fault, number>>>
@@ -58,6 +32,10 @@ export interface WireOptions {
   readonly weather: (resuming: boolean, download: string, host: string) => Weather
   /** How likely a resource is replaced just before somebody resumes it. */
   readonly fickleness: () => number
+  /** Nothing goes wrong any more. */
+  readonly calm: () => boolean
+  /** How many connections a download may have. */
+  readonly connections: (download: string) => number
 }
 
 type OnHead = Parameters<Shape["exchange"]>[1]
@@ -126,12 +104,13 @@ export class SimWire {
     const url = new URL(request.url)
     const fields = new Map(request.headers.map(([name, value]) => [name.toLowerCase(), value]))
     const range = /^bytes=(\d+)-(\d*)$/.exec(fields.get("range") ?? "")
-    if (fields.has("range") && range === null)
+    const last = range?.[2] === undefined || range[2] === "" ? undefined : Number(range[2])
+    if (fields.has("range") && (range === null || (last !== undefined && last < Number(range[1]))))
       this.watch.violation("Wire", `a strange Range: ${fields.get("range")}`)
     if (fields.get("accept-encoding") !== "identity")
       this.watch.violation("Wire", "Accept-Encoding is not identity")
     const download = url.searchParams.get("d") ?? "?"
-    const resource = this.options.resources.find((one) => one.path === url.pathname)
+    const resource = this.resourceOf(url.pathname)
     if (fields.has("authorization") && url.host !== resource?.options.host) {
       this.watch.violation("H2", `d${download}: credentials were sent to ${url.host}`)
     }
@@ -140,7 +119,10 @@ export class SimWire {
       download,
       host: url.host,
       path: url.pathname,
-      range: range === null ? undefined : Number(range[1]),
+      range:
+        range === null
+          ? undefined
+          : { start: Number(range[1]), end: last === undefined ? undefined : last + 1 },
       ifRange: fields.get("if-range"),
       hop: Number(url.searchParams.get("hop") ?? 0),
       activity: request.activity
@@ -170,7 +152,8 @@ export class SimWire {
       this.options.weather(asked.range !== undefined, asked.download, asked.host)
     )
     exchange.fault = fault
-    this.sim.note(`wire d${asked.download} GET ${asked.host}${asked.path} ${asked.range ?? "all"} [${fault}]`)
+    const wanted = asked.range === undefined ? "all" : `${asked.range.start}-${asked.range.end ?? ""}`
+    this.sim.note(`wire d${asked.download} GET ${asked.host}${asked.path} ${wanted} [${fault}]`)
     const fail = (delay: number, reason: "ConnectionRefused" | "ConnectionReset", text: string) =>
       exchange.later(delay, () => end(Effect.fail(makeError(reason, text))))
     const connect = this.random.log(0.1, 80)
@@ -180,7 +163,8 @@ export class SimWire {
       exchange.later(connect, () => {
         request.activity.phase = "awaiting-head"
         const think = this.random.log(0.1, 300)
-        if (fault === "reset") fail(think, "ConnectionReset", `${asked.host} reset the connection`)
+        const turned = this.resourceOf(asked.path)?.options.beyond === "reset" && this.isBeyond(exchange)
+        if (fault === "reset" || turned) fail(think, "ConnectionReset", `${asked.host} reset the connection`)
         else if (fault !== "headStall") {
           exchange.later(think, () => {
             const { plan, response } = this.respond(exchange, request, fault)
@@ -201,8 +185,11 @@ export class SimWire {
   ): { readonly plan: Plan; readonly response: WireResponse } {
     request.activity.phase = "body"
     const plan = this.plan(exchange, fault)
-    exchange.dishonest = fault === "longBody" || fault === "corrupt"
-    const range = plan.headers.find(([name]) => name === "Content-Range")?.[1]
+    const field = (name: string) => plan.headers.find(([one]) => one === name)?.[1]
+    exchange.status = plan.status
+    exchange.validator = field("ETag") ?? field("Last-Modified")
+    exchange.provokes = lies.has(fault) || plan.status === 416
+    const range = field("Content-Range")
     this.sim.note(
       `wire d${exchange.asked.download} ${plan.status}${plan.version === undefined ? "" : ` v${plan.version.number}`} ${range ?? ""}`
     )
@@ -219,12 +206,34 @@ export class SimWire {
     return { plan, response }
   }
 
-  /** Q2: one connection a download, as long as downloads are not split. */
+  /** Q2: a download is transferred by one process at a time, over no more connections than it may have. */
   private checkAlone(exchange: Exchange): void {
-    const { download } = exchange.asked
-    if (this.openExchanges.some((other) => other.piping && other.asked.download === download)) {
+    const { download, process } = exchange.asked
+    const others = this.openExchanges.filter(
+      (other) => other !== exchange && other.asked.download === download
+    )
+    if (others.some((other) => other.piping && other.asked.process !== process)) {
       this.watch.violation("Q2", `d${download} is transferred twice at the same time`)
     }
+    const allowed = this.options.connections(download)
+    if (others.length + 1 > allowed) {
+      this.watch.violation(
+        "Q2",
+        `d${download} has ${others.length + 1} connections where ${allowed} are allowed`
+      )
+    }
+  }
+
+  private resourceOf(path: string): Resource | undefined {
+    return this.options.resources.find((one) => path === one.path || path === otherFolder + one.path)
+  }
+
+  /** Whether a connection is one more than the server grants a download. */
+  private isBeyond({ asked }: Exchange): boolean {
+    const served = this.openExchanges.filter(
+      (other) => other.asked.download === asked.download && (other.status === 200 || other.status === 206)
+    )
+    return served.length >= (this.resourceOf(asked.path)?.options.connectionLimit ?? Infinity)
   }
 
   private bare(status: number, headers: Plan["headers"] = []): Plan {
@@ -244,8 +253,11 @@ export class SimWire {
   private plan(exchange: Exchange, fault: Fault): Plan {
     const { asked } = exchange
     const { now } = this.sim
-    const resource = this.options.resources.find((one) => one.path === asked.path)
+    const resource = this.resourceOf(asked.path)
     if (resource === undefined) return this.bare(404)
+    const { beyond } = resource.options
+    const refused = this.isBeyond(exchange)
+    if (refused && (beyond === 503 || beyond === 429)) return this.bare(beyond)
     switch (fault) {
       case "busy":
         return this.bare(503)
@@ -266,8 +278,9 @@ export class SimWire {
     if (asked.hop < resource.options.hops || fault === "redirectAgain") {
       const host = this.random.pick([resource.options.host, `cdn-${resource.options.host}`])
       const hop = asked.hop + (fault === "redirectAgain" ? 0 : 1)
+      const folder = resource.options.twoPaths && this.random.chance(0.5) ? otherFolder : ""
       return this.bare(this.random.pick([301, 302, 303, 307, 308]), [
-        ["Location", `http://${host}${resource.path}?d=${asked.download}&hop=${hop}`]
+        ["Location", `http://${host}${folder}${resource.path}?d=${asked.download}&hop=${hop}`]
       ])
     }
     if (asked.range !== undefined && this.random.chance(this.options.fickleness())) {
@@ -276,78 +289,8 @@ export class SimWire {
         `server r${resource.index} is now v${resource.current.number}, ${resource.current.size} bytes`
       )
     }
-    return this.spoil(resource, resource.answer(asked.range, asked.ifRange, now), fault)
-  }
-
-  /** Makes of an honest answer what the fault says. */
-  private spoil(resource: Resource, answer: Answer, fault: Fault): Plan {
-    const { rate } = resource.options
-    const plan: Plan = { ...answer, resource, rate, ending: "complete" }
-    const length = answer.end - answer.start
-    const size = answer.version.size
-    const replaced = (fields: Record<string, string | undefined>): Plan["headers"] => [
-      ...answer.headers.filter(([name]) => !(name in fields)),
-      ...Object.entries(fields).flatMap(([name, value]): Plan["headers"] =>
-        value === undefined ? [] : [[name, value]]
-      )
-    ]
-    const part = (range: string, start: number, end: number): Plan => ({
-      ...plan,
-      status: 206,
-      headers: replaced({ "Content-Range": range, "Content-Length": String(end - start) }),
-      start,
-      end
-    })
-    const isPart = answer.status === 206
-    if (fault === "cut" || fault === "stall")
-      return { ...plan, ending: fault, endsAt: this.random.int(0, length) }
-    if (fault === "slow") return { ...plan, rate: rate * this.random.log(0.02, 0.5) }
-    if (fault === "corrupt" && length > 0) return { ...plan, corrupt: this.random.int(0, length - 1) }
-    if (fault === "coding") return { ...plan, headers: replaced({ "Content-Encoding": "gzip" }) }
-    if (fault === "unaskedPart" && !isPart && size > 1) return part(`bytes 0-${size - 1}/${size}`, 0, size)
-    if (!isPart) return plan
-    const { end, start } = answer
-    switch (fault) {
-      case "badRange":
-        return {
-          ...plan,
-          headers: replaced({
-            "Content-Range": this.random.pick(["bytes 5-2/9", "garbage", `bytes ${start}-`])
-          })
-        }
-      case "noRange":
-        return { ...plan, headers: replaced({ "Content-Range": undefined }) }
-      case "otherStart": {
-        const other = this.random.int(0, end - 1)
-        return part(`bytes ${other}-${end - 1}/${size}`, other, end)
-      }
-      case "otherTotal":
-        return part(`bytes ${start}-${end - 1}/${size + this.random.int(1, 99)}`, start, end)
-      case "shortRange": {
-        const shorter = this.random.int(start + 1, end)
-        return part(`bytes ${start}-${shorter - 1}/${this.random.chance(0.8) ? size : "*"}`, start, shorter)
-      }
-      case "longBody": {
-        const announced = this.random.int(start + 1, end)
-        return {
-          ...plan,
-          headers: replaced({
-            "Content-Range": `bytes ${start}-${announced - 1}/${size}`,
-            "Content-Length": undefined,
-            "Transfer-Encoding": "chunked"
-          })
-        }
-      }
-      case "multipart":
-        return {
-          ...plan,
-          headers: replaced({
-            "Content-Type": "multipart/byteranges; boundary=x",
-            "Content-Range": undefined
-          })
-        }
-      default:
-        return plan
-    }
+    const calm = this.options.calm()
+    const answer = resource.answer(refused ? undefined : asked.range, asked.ifRange, now, asked.path, calm)
+    return spoil(this.random, resource, answer, asked.range, fault, calm)
   }
 }

@@ -5,6 +5,7 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { defaultOptions } from "../../src/domain/DownloadRequest.js"
 import { type Consumption, consumptionOf } from "./Consumption.js"
 import { checkPublished, checkRows, type Evidence } from "./Oracles.js"
 import type { Inode } from "./Inode.js"
@@ -93,7 +94,14 @@ export class World implements Watch, Evidence {
             ...(checked ? { corrupt: corruption } : announced ? { corrupt: Math.min(corruption, 5) } : {})
           }
         },
-        fickleness: () => (this.calm ? 0 : this.scenario.fickleness)
+        calm: () => this.calm,
+        fickleness: () => (this.calm ? 0 : this.scenario.fickleness),
+        connections: (download) =>
+          Math.max(
+            ...orders.flatMap(({ key, options }) =>
+              key === download ? [options.connections ?? defaultOptions.connections] : []
+            )
+          )
       },
       this
     )
@@ -199,7 +207,10 @@ export class World implements Watch, Evidence {
       this.userFiles.set(path, this.disk.at(path)!)
     } else {
       if (this.disk.at(path)?.maker !== "engine") return
-      this.disk.userRemoves(path)
+      if (kind === "truncate" || kind === "append") {
+        if (!this.disk.userChanges(path, kind)) return
+      } else this.disk.userRemoves(path)
+      if (kind === "replace") this.act({ at: 0, kind: "create", path })
     }
     this.touched.add(path)
   }

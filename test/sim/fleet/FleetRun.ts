@@ -23,6 +23,7 @@ import type { Downloads } from "../../../src/services/Downloads.js"
 import { defaults, EngineOptions, type EngineOptionsShape } from "../../../src/services/EngineOptions.js"
 import { Fibers } from "../Fibers.js"
 import { copyDatabase } from "../Rows.js"
+import { segmentation } from "../Scenario.js"
 import { dawn, type Driven } from "../Simulator.js"
 import { World, type Violation } from "../World.js"
 import { Audit } from "./Audit.js"
@@ -206,6 +207,7 @@ class FleetRun {
       Layer.succeed(EngineOptions, {
         ...defaults,
         commitInterval: scenario.commitInterval,
+        segmentation,
         ...("concurrency" in options ? { concurrency: options.concurrency! } : {}),
         ...("adopt" in options ? { adopt: options.adopt! } : {}),
         ...("autoStart" in options ? { autoStart: options.autoStart! } : {}),
