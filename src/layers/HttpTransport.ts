@@ -9,8 +9,10 @@
  * whatever reason, and the last tick with them, the writer is drained and a last checkpoint made, so that a pause or a
  * cut wastes nothing.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -40,6 +42,14 @@ type Failures = DownloadError.DownloadError | StoreError
 type Round = "complete" | "more" | { readonly skipped: string }
 
 type Body = Extract<Identity.Verdict, { readonly _tag: "Body" }>
+
+/** Why nothing of a body can be trusted, not even what came before. */
+const misframed = (ended: Exit.Exit<void, DownloadError.DownloadError>) =>
+  Exit.isFailure(ended)
+    ? Option.getOrUndefined(
+        Option.filter(Cause.failureOption(ended.cause), ({ reason }) => reason === "ProtocolViolation")
+      )
+    : undefined
 
 const make = Effect.gen(function* () {
   const wire = yield* Wire
@@ -75,7 +85,8 @@ const make = Effect.gen(function* () {
 
   /**
    * The body was complete and yet not as long as it had announced, so its bytes need not be those asked for: a whole
-   * resource sent as a part looks like this. From 0 then, since checkpoints may hold some of it by now.
+   * resource sent as a part looks like this. Or its framing was broken, and some of that may have been taken for content.
+   * From 0 then, since checkpoints may hold some of it by now.
    */
   const contradicted = (
     session: PartSession.PartSession,
@@ -101,7 +112,8 @@ const make = Effect.gen(function* () {
         const bound = Identity.bodyLimit(body.bodyLength, body.start, maxSize)
         const sink = boundedSink(session.write(body.total), bound)
         const ended = yield* Effect.exit(restore(response.pipe(sink)))
-        if (sink.excess !== undefined) return yield* contradicted(session, body, sink.excess)
+        const disowned = sink.excess ?? misframed(ended)
+        if (disowned !== undefined) return yield* contradicted(session, body, disowned)
         yield* ended
         const received = yield* session.settle
         const fault = Identity.bodyFault(body.bodyLength, received)

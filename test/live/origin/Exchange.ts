@@ -152,7 +152,8 @@ export const misbehave = async (
   } else if (behaviour.raw !== undefined) {
     await write(socket, Buffer.from(behaviour.raw, "latin1"))
     received.outcome = "complete"
-    await end(socket, "fin")
+    changed()
+    if (behaviour.rawEnd !== "stays") await end(socket, behaviour.rawEnd ?? "fin")
   } else if (behaviour.hangUp !== undefined) {
     received.outcome = "cut"
     await end(socket, behaviour.hangUp)
