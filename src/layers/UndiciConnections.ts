@@ -181,6 +181,13 @@ class Connection implements Lease {
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    if (!this.reused) return this.#send(options, handler)
+    // undici looks for bytes nobody asked for before it uses a connection again, but only at those that have been read:
+    // from here on it does so after the loop has polled, and takes a new connection if there are any
+    setImmediate(() => this.#send(options, handler))
+  }
+
+  #send(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#reader.expect()
     this.#client.dispatch(options, handler)
   }

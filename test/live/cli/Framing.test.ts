@@ -88,4 +88,39 @@ describe.concurrent("the framing of an answer", () => {
       }
     })
   )
+
+  live("that never comes to the end of a head is given up after --timeout", (world) =>
+    Effect.gen(function* () {
+      const { dir, origin } = world
+      origin.set("/drip", { size: 10, headPace: 50 })
+      origin.set("/hints", { raw: "HTTP/1.1 103 Early Hints\r\n\r\n", rawEnd: "stays" })
+      origin.set("/phrase", { raw: `HTTP/1.1 200 ${"O".repeat(100_000)}`, rawEnd: "stays" })
+      const urls = ["/drip", "/hints", "/phrase"].map(origin.url)
+      const result = yield* world.run("get", "--dir", dir, "--timeout", "1s", "--max-retries", "0", ...urls)
+      expect(result).toMatchObject({ code: 1, stdout: "" })
+      expect(result.stderr.match(/no answer within 1 s/g)?.length).toBeGreaterThanOrEqual(3)
+      expect(names(dir)).toEqual([])
+    })
+  )
+
+  live("of an answer without content is none to keep", (world) =>
+    Effect.gen(function* () {
+      const { dir, origin } = world
+      const cases = [201, 202, 203, 204, 205, 226, 300, 304, 305, 399].flatMap((status) => [
+        [`/${status}`, `HTTP/1.1 ${status} X\r\n\r\n`] as const,
+        [`/${status}b`, `HTTP/1.1 ${status} X\r\nContent-Length: 5\r\n\r\nhello`] as const
+      ])
+      const redirects = [301, 302, 303, 307, 308].map(
+        (status) => [`/${status}`, `HTTP/1.1 ${status} X\r\nContent-Length: 0\r\n\r\n`] as const
+      )
+      for (const [path, raw] of [...cases, ...redirects]) origin.set(path, { raw })
+      const urls = [...cases, ...redirects].map(([path]) => origin.url(path))
+      const result = yield* world.run("get", "--json", "--dir", dir, ...soon, "--max-retries", "0", ...urls)
+      expect(result.code).toBe(1)
+      expect(names(dir)).toEqual([])
+      const ends = eventsOf(result.stdout).filter(({ event }) => event === "failed")
+      expect(ends).toHaveLength(urls.length)
+      expect(result.stdout.match(/redirected without saying where to/g)).toHaveLength(redirects.length)
+    })
+  )
 })
