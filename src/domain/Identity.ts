@@ -189,6 +189,15 @@ export const sizeFault = (limit: number | null, size: number | undefined): Downl
     ? undefined
     : make("TooLarge", `it has ${size} bytes, and at most ${limit} are wanted`)
 
+/** What is wrong with a body that brings so many bytes, of which no more than `free` fit into the directory. */
+export const roomFault = (directory: string, missing: number, free: number): DownloadError | undefined =>
+  missing <= free
+    ? undefined
+    : make(
+        "DiskFull",
+        `the disk is full: ${missing} bytes are missing, and ${free} are free in ${printable(directory, 1000)}`
+      )
+
 /**
  * Where a body has to end that starts at this offset, in bytes of it, and what it means if it goes on: it was announced to,
  * or no more is wanted.

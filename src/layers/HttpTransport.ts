@@ -31,6 +31,7 @@ import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
 import { boundedSink } from "./BoundedSink.js"
 import * as FirstAnswer from "./FirstAnswer.js"
 import * as PartSession from "./PartSession.js"
+import { ensureRoom } from "./Room.js"
 import * as Watchdog from "./Watchdog.js"
 
 /** A whole file of so many bytes or more is recorded before it is verified. */
@@ -168,6 +169,7 @@ const make = Effect.gen(function* () {
           if (Option.isSome(skipped)) return { skipped: skipped.value }
           distrusted = false
         }
+        yield* ensureRoom(disk, download.directory, verdict)
         reporter.gauge.state = "downloading"
         return yield* receive(session, response, verdict, maxSize)
       })
