@@ -90,6 +90,9 @@ export const judge = (held: Held, asked: Ask, status: number, headers: Headers, 
   }
   const validator = Validators.fromHeaders(headers)
   if (status === 200) {
+    const part = mislabelled(headers, length.value)
+    if (part !== undefined)
+      return asked.start === 0 ? violation(part) : { _tag: "AskAgainFromZero", why: part }
     // the version held has one length only, also where this answer does not say it
     const known = Validators.proves(held.validator, validator) ? held.total : undefined
     const total = length.value ?? known
@@ -108,6 +111,17 @@ export const judge = (held: Held, asked: Ask, status: number, headers: Headers, 
     }
   }
   return partial(held, asked, headers, length.value, validator)
+}
+
+/** Some caches hand on a part that they have got as if it were the whole, its Content-Range still there. */
+const mislabelled = (headers: Headers, length: number | undefined): string | undefined => {
+  const range = Option.flatMap(Option.fromNullable(single(headers, "content-range")), parseContentRange)
+  if (Option.isNone(range)) return undefined
+  const { end, start, total } = range.value
+  const whole = start === 0 && (total === undefined || end === total - 1)
+  return whole || (length !== undefined && length !== end - start + 1)
+    ? undefined
+    : `the server sent bytes ${start} to ${end} as if they were the whole`
 }
 
 const partial = (

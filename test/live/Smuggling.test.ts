@@ -7,6 +7,8 @@ import * as Effect from "effect/Effect"
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net"
 import * as UndiciWire from "../../src/layers/UndiciWire.js"
 import { Wire } from "../../src/services/Wire.js"
+import { make as makeOrigin } from "./Origin.js"
+import { selfSigned } from "./origin/Certificate.js"
 
 const answer = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 
@@ -129,4 +131,30 @@ describe("a head", () => {
       expect(error.detail).toContain("longer than 64 KiB")
     }).pipe(Effect.provide(UndiciWire.layer))
   )
+})
+
+describe("a secure connection that is cut without a word", () => {
+  for (const behaviour of [{}, { framing: "chunked" }] as const) {
+    it.scopedLive(`is never the end of a body: ${JSON.stringify(behaviour)}`, () =>
+      Effect.gen(function* () {
+        const { cert, key } = selfSigned()
+        const origin = yield* makeOrigin({ tls: { cert, key } })
+        for (const cut of ["fin", "rst"] as const) {
+          origin.set("/a", { size: 100_000, cutAfter: 50_000, cut, ...behaviour })
+          const reading = Effect.scoped(
+            Effect.gen(function* () {
+              const wire = yield* Wire
+              const response = yield* wire.request({
+                url: origin.url("/a"),
+                headers: [],
+                activity: { phase: "connecting", bytes: 0, held: false }
+              })
+              yield* response.pipe({ write: () => true, onDrain: () => {}, onFailure: () => {} })
+            })
+          ).pipe(Effect.provide(UndiciWire.layerConfigured({ ca: cert })))
+          expect((yield* Effect.flip(reading)).reason).toMatch(/^(Truncated|ConnectionReset)$/)
+        }
+      })
+    )
+  }
 })

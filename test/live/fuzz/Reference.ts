@@ -23,7 +23,8 @@ const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 // visible characters, obs-text, blanks and tabs
 const text = /^[\t\x20-\x7e\x80-\xff]*$/
 
-const statusLine = /^HTTP\/1\.([01]) (\d{3})(?: ([\t\x20-\x7e\x80-\xff]*))?$/
+// what the reason phrase says is of no interest to anybody
+const statusLine = /^HTTP\/1\.([01]) (\d{3})(?: [^\r\n]*)?$/
 
 /** Lines up to an empty one, each ended by CRLF; undefined if there is no such end. */
 const section = (

@@ -3,6 +3,7 @@
  * Counts the bytes that the kernel has really taken.
  */
 import type { Socket } from "node:net"
+import { TLSSocket } from "node:tls"
 import type { Behaviour } from "./Behaviour.js"
 import type { Response } from "./Response.js"
 
@@ -51,6 +52,8 @@ const write = (socket: Socket, data: Buffer): Promise<boolean> =>
 
 /** Resets at once. Node alone would send a FIN first, and a reader would see a regular end. */
 export const reset = (socket: Socket): void => {
+  // node has no such thing for TLS; this ends it without the alert that should come first
+  if (socket instanceof TLSSocket) return void socket.destroy()
   socket.destroySoon = () => void socket.destroy()
   socket.resetAndDestroy()
 }
