@@ -142,18 +142,23 @@ export const judge = (
   if (Either.isLeft(digest)) return violation(digest.left)
   const validator = Validators.fromHeaders(headers, digest.right, path)
   if (status === 200) {
+    const part = mislabelled(headers, length.value)
+    if (part !== undefined) return asked.ranged ? again(part) : violation(part)
     if (
       asked.ranged &&
       asked.headers.some(([name]) => name === "if-range") &&
       same(held, length.value, validator)
     )
       return { _tag: "AskPlainly", why: "the server sent the whole resource, though it has not changed" }
+    // the version held has one length only, also where this answer does not say it
+    const known = Validators.proves(held.validator, validator) ? held.total : undefined
+    const total = length.value ?? known
     return {
       _tag: "Body",
       start: 0,
       fresh: true,
-      bodyLength: length.value,
-      total: length.value,
+      bodyLength: total,
+      total,
       validator,
       ranges: servesRanges(headers),
       restart: asked.ranged
@@ -174,6 +179,16 @@ const same = (held: Held, total: number | undefined, validator: Validator): bool
 
 const servesRanges = (headers: Headers): boolean =>
   headers.get("accept-ranges")?.some((value) => /(^|,)\s*bytes\s*(,|$)/i.test(value)) === true
+/** Some caches hand on a part that they have got as if it were the whole, its Content-Range still there. */
+const mislabelled = (headers: Headers, length: number | undefined): string | undefined => {
+  const range = Option.flatMap(Option.fromNullable(single(headers, "content-range")), parseContentRange)
+  if (Option.isNone(range)) return undefined
+  const { end, start, total } = range.value
+  const whole = start === 0 && (total === undefined || end === total - 1)
+  return whole || (length !== undefined && length !== end - start + 1)
+    ? undefined
+    : `the server sent bytes ${start} to ${end} as if they were the whole`
+}
 
 const partial = (
   held: Held,
@@ -249,6 +264,15 @@ export const sizeFault = (limit: number | null, size: number | undefined): Downl
   limit === null || size === undefined || size <= limit
     ? undefined
     : make("TooLarge", `it has ${size} bytes, and at most ${limit} are wanted`)
+
+/** What is wrong with a body that brings so many bytes, of which no more than `free` fit into the directory. */
+export const roomFault = (directory: string, missing: number, free: number): DownloadError | undefined =>
+  missing <= free
+    ? undefined
+    : make(
+        "DiskFull",
+        `the disk is full: ${missing} bytes are missing, and ${free} are free in ${printable(directory, 1000)}`
+      )
 
 /**
  * Where a body has to end that starts at this offset, in bytes of it, and what it means if it goes on: it was announced to,

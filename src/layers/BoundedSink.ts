@@ -29,6 +29,11 @@ export const boundedSink = (sink: ByteSink, bound: Bound | undefined): BoundedSi
     },
     onDrain: () => {},
     onFailure: () => {},
+    onExcess: () => {
+      if (bound === undefined || excess !== undefined) return
+      excess = bound.excess()
+      bounded.onFailure(excess)
+    },
     get excess() {
       return excess
     }

@@ -25,6 +25,7 @@ import { type Begun, type Reporter, Transport, type Whole } from "../services/Tr
 import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
 import * as FirstAnswer from "./FirstAnswer.js"
 import * as PartSession from "./PartSession.js"
+import { ensureRoom } from "./Room.js"
 import * as Segments from "./Segments.js"
 import * as Watchdog from "./Watchdog.js"
 
@@ -83,6 +84,7 @@ const make = Effect.gen(function* () {
           download,
           reporter,
           session,
+          ensureRoom: (announced) => ensureRoom(disk, download.directory, announced),
           follow: (headers, activity) =>
             Effect.suspend(() => {
               const there = first

@@ -133,6 +133,17 @@ const make = (durability: Durability): Shape => {
           })
         })
       }).pipe(Effect.uninterruptible),
+    space: (directory) =>
+      call("look at the free space of", directory, (done: Callback<fs.StatsFs>) =>
+        fs.statfs(directory, done)
+      ).pipe(
+        Effect.map(({ bavail, bfree, blocks, bsize }) =>
+          // some file systems in user space have no size at all; the reserve is for root
+          blocks === 0 ? Option.none() : Option.some((process.getuid?.() === 0 ? bfree : bavail) * bsize)
+        ),
+        // not every file system has an answer
+        Effect.catchIf(hasCode("ENOSYS", "ENOTSUP", "EOPNOTSUPP"), () => Effect.succeedNone)
+      ),
     ensureDirectory: (path) =>
       Effect.gen(function* () {
         const found = yield* stat(path).pipe(

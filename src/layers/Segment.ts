@@ -5,8 +5,10 @@
  * The first connection of a try leads: only it may give up what is held and begin anew. Any other brings bytes that are proved to
  * belong to that, or nothing.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Span } from "../domain/Coverage.js"
@@ -23,6 +25,7 @@ import type { Activity, WireResponse } from "../services/Wire.js"
 import { boundedSink } from "./BoundedSink.js"
 import type { PartSession } from "./PartSession.js"
 import type { PartWriter } from "./PartWriter.js"
+import type { Announced } from "./Room.js"
 import { SpanSink } from "./SpanSink.js"
 
 type Failures = DownloadError.DownloadError | StoreError
@@ -51,6 +54,8 @@ export interface Context {
     headers: ReadonlyArray<readonly [string, string]>,
     activity: Activity
   ) => Effect.Effect<{ readonly response: WireResponse; readonly url: URL }, Failures, Scope.Scope>
+  /** Fails where what is missing does not fit on the disk. */
+  readonly ensureRoom: (announced: Announced) => Effect.Effect<void, DownloadError.DownloadError>
   /** Told of the answer that a segment is to be filled from. */
   readonly onBody: (segment: Segment, body: Body) => void
   /** Asked at a segment's end whether it may go on. */
@@ -115,6 +120,14 @@ export class Segment implements Stream {
   }
 }
 
+/** Why nothing of a body can be trusted, not even what came before: its framing was broken. */
+const misframed = (ended: Exit.Exit<void, DownloadError.DownloadError>) =>
+  Exit.isFailure(ended)
+    ? Option.getOrUndefined(
+        Option.filter(Cause.failureOption(ended.cause), ({ reason }) => reason === "ProtocolViolation")
+      )
+    : undefined
+
 /** The bytes held before an offset. */
 const readBack = (handle: Handle, start: number, length: number) =>
   Effect.gen(function* () {
@@ -157,12 +170,12 @@ const receive = (
         Identity.bodyLimit(body.bodyLength, body.start, download.options.maxSize)
       )
       const ended = yield* Effect.exit(restore(response.pipe(bounded)))
-      if (bounded.excess !== undefined) session.condemn()
+      const disowned = bounded.excess ?? misframed(ended)
+      if (disowned !== undefined) session.condemn()
       const received = yield* Effect.tapError(session.settle(writer), () =>
         Effect.sync(() => (context.broken = true))
       )
-      if (bounded.excess !== undefined)
-        return { _tag: "Contradicted", fault: bounded.excess, fresh: body.fresh }
+      if (disowned !== undefined) return { _tag: "Contradicted", fault: disowned, fresh: body.fresh }
       if (sink.different) {
         const why = "the bytes at the end of the part are others on the server"
         return { _tag: "AskAgainFromZero", why, changed: true }
@@ -226,6 +239,11 @@ export const fetch = (context: Context, segment: Segment): Effect.Effect<Outcome
       })
       if (Option.isSome(skipped)) return { _tag: "Skipped", filename: skipped.value }
       context.distrusted = false
+    }
+    if (segment.leads) {
+      const { bodyLength, total } = verdict
+      // others fetch what is missing elsewhere
+      yield* context.ensureRoom({ start: verdict.fresh ? 0 : session.held.bytes, bodyLength, total })
     }
     const expected =
       asked.overlap === 0 || verdict.fresh

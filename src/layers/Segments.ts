@@ -66,7 +66,7 @@ class Meter {
 /** `activity`: of the first answer, where that is there already. */
 export const run = (
   { clock, interval, policy, watchdog }: Dependencies,
-  given: Pick<Context, "download" | "follow" | "reporter" | "session">,
+  given: Pick<Context, "download" | "ensureRoom" | "follow" | "reporter" | "session">,
   activity: Activity | undefined
 ): Effect.Effect<Result, Failures> =>
   Effect.gen(function* () {

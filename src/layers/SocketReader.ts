@@ -22,6 +22,12 @@ const maxBytes = 512 * 1024
 /** A rest smaller than this is not worth a system call: a new buffer is begun. */
 const minRest = 16 * 1024
 
+/** As long as HTTP/1.1. */
+const versionLength = 8
+
+const latin1 = (bytes: Uint8Array, end: number): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, end).toString("latin1")
+
 export class SocketReader {
   #socket: Socket | undefined
   #held = false
@@ -29,6 +35,10 @@ export class SocketReader {
   /** What is left of the buffer in use. */
   #rest: Uint8Array = new Uint8Array(0)
   readonly #arrived: Array<Uint8Array> = []
+  /** The first bytes of the answer that is awaited, as far as they have come. */
+  #beginning: string | undefined
+  /** The parser gave back bytes that belong to no answer. */
+  excess = false
 
   /** How the socket is to read: an option of net.connect and tls.connect. */
   readonly onread: OnReadOpts = {
@@ -37,6 +47,11 @@ export class SocketReader {
       return this.#rest
     },
     callback: (count, buffer) => {
+      if (this.#beginning !== undefined && this.#beginning.length < versionLength) {
+        this.#beginning = (this.#beginning + latin1(buffer, Math.min(count, 64)))
+          .trimStart()
+          .slice(0, versionLength)
+      }
       if (count === buffer.length) this.#size = Math.min(2 * this.#size, maxBytes)
       this.#arrived.push(buffer.subarray(0, count))
       this.#rest = buffer.subarray(count)
@@ -49,7 +64,12 @@ export class SocketReader {
   attach(socket: Socket): void {
     this.#socket = socket
     this.#held = false
+    this.excess = false
     this.#arrived.length = 0
+    // undici gives back what lies behind an answer that ends the connection; white space is what some servers add
+    socket.unshift = (rest: Uint8Array) => {
+      if (latin1(rest, rest.length).trim() !== "") this.excess = true
+    }
     const read = socket.read.bind(socket)
     socket.read = (size) => {
       // a size of 0 is node's own: it asks for no bytes, but starts reading and tells the end
@@ -60,6 +80,16 @@ export class SocketReader {
       }
       return this.#arrived.length === 0 ? read(0) : null
     }
+  }
+
+  /** From now on, an answer is awaited. */
+  expect(): void {
+    this.#beginning = ""
+  }
+
+  /** The protocol and version that the answer begins with, as far as it has come. */
+  get version(): string {
+    return this.#beginning ?? ""
   }
 
   hold(): void {
@@ -73,10 +103,5 @@ export class SocketReader {
     queueMicrotask(() => {
       if (!this.#held) this.#socket?.emit("readable")
     })
-  }
-
-  /** Holds no longer, from within undici's parser, which reads on by itself. */
-  letGo(): void {
-    this.#held = false
   }
 }

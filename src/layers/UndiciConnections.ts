@@ -9,8 +9,7 @@
  * slows the server down.
  *
  * Tricky interleavings: a server may close an idle connection while a request is on its way; the exchange is told that
- * its connection was `reused` so that it can tell this from a server that hangs up. A connection is given back from
- * within undici's parser, so letting go of a hold there must not read: undici does that itself right after.
+ * its connection was `reused` so that it can tell this from a server that hangs up.
  */
 import { type OnReadOpts, Socket } from "node:net"
 import type { Client, Dispatcher, buildConnector } from "undici"
@@ -18,7 +17,7 @@ import connect from "undici/lib/core/connect.js"
 import UndiciClient from "undici/lib/dispatcher/client.js"
 import type { Resolver } from "./Resolver.js"
 import { SocketReader } from "./SocketReader.js"
-import { isReset } from "./UndiciError.js"
+import { isMalformed, isReset } from "./UndiciError.js"
 
 /** A connection while one exchange uses it. */
 export interface Lease {
@@ -34,6 +33,10 @@ export interface Lease {
    * were complete, and libuv may report the reset as a regular end.
    */
   readonly reset: () => Error | undefined
+  /** What the answer begins with, such as HTTP/1.1; undefined where nothing is known about it. */
+  readonly version: () => string | undefined
+  /** Whether something came behind the end of the answer that is no white space. To be asked when the parser has returned. */
+  readonly excess: () => boolean
   /** The exchange has ended as it should: the connection may be used again. */
   readonly release: () => void
   /** Ends the exchange and the connection at once, also when it is still being made. */
@@ -178,6 +181,14 @@ class Connection implements Lease {
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    if (!this.reused) return this.#send(options, handler)
+    // undici looks for bytes nobody asked for before it uses a connection again, but only at those that have been read:
+    // from here on it does so after the loop has polled, and takes a new connection if there are any
+    setImmediate(() => this.#send(options, handler))
+  }
+
+  #send(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#reader.expect()
     this.#client.dispatch(options, handler)
   }
 
@@ -193,8 +204,17 @@ class Connection implements Lease {
     return this.#reset
   }
 
+  version(): string {
+    return this.#reader.version
+  }
+
+  excess(): boolean {
+    // where the connection would have been kept, undici has torn it down over the beginning of another answer
+    return this.#reader.excess || isMalformed(this.#socket?.errored)
+  }
+
   release(): void {
-    this.#reader.letGo()
+    this.#reader.resume()
     this.reused = true
     this.#pool.released()
   }
@@ -237,6 +257,8 @@ export const leasesOf =
     hold: (controller) => controller.pause(),
     resume: (controller) => controller.resume(),
     reset: () => undefined,
+    version: () => undefined,
+    excess: () => false,
     release: () => {},
     destroy: (controller) => {
       if (controller !== undefined && !controller.aborted) controller.abort(new Error("given up"))

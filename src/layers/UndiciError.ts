@@ -14,9 +14,18 @@ const tls =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_|UNABLE_TO_|ERROR_IN_)|SELF_SIGNED|^(EPROTO|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|OCSP_.*)$/
 
 /** Not HTTP/1.1. The parser's errors have no code of their own, only llhttp's reason in the message. */
-const malformed = (error: unknown): error is Error =>
+export const isMalformed = (error: unknown): error is Error =>
   error instanceof Error &&
-  (error.name === "HTTPParserError" || /^bad (response|upgrade)/.test(error.message))
+  (error.name === "HTTPParserError" ||
+    /^bad (response|upgrade)/.test(error.message) ||
+    // undici's own doubts about a status that no final answer has (000, 101)
+    codeOf(error) === "ERR_ASSERTION")
+
+/** What is wrong, in the parser's words. */
+const wrong = ({ message }: Error): string => {
+  if (message.startsWith("bad ")) return "an interim answer that nobody asked for"
+  return /\((.*)\)$/.exec(message)?.[1]?.slice(0, 200) ?? "a status that no answer can have"
+}
 
 /** The code of an error; of several attempts to connect (RFC 8305), the one that says most. */
 export const codeOf = (error: unknown): string | undefined => {
@@ -32,21 +41,24 @@ export const isReset = (error: unknown): boolean => resets.has(codeOf(error) ?? 
 
 /** Whether the connection died, as opposed to a message that is wrong or a peer that can't be reached. */
 export const isDeath = (error: unknown): boolean =>
-  isReset(error) || (codeOf(error) === "UND_ERR_SOCKET" && !malformed(error))
+  isReset(error) || (codeOf(error) === "UND_ERR_SOCKET" && !isMalformed(error))
 
 /** Fewer bytes than Content-Length, or no last chunk. */
 const endedEarly = (error: unknown): boolean =>
   codeOf(error) === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH" ||
-  (malformed(error) && /\bEOF\b/.test(error.message))
+  (isMalformed(error) && /\bEOF\b/.test(error.message))
 
 /** Reasons and what happened, for codes that mean the same at any time. `%` stands for the host. */
 const plain: Partial<Record<string, readonly [Reason, string]>> = {
   ECONNREFUSED: ["ConnectionRefused", "% refused the connection"],
   ENETUNREACH: ["Network", "% can't be reached: there is no route to its network"],
   EHOSTUNREACH: ["Network", "% can't be reached: there is no route to it"],
-  UND_ERR_HEADERS_OVERFLOW: ["ProtocolViolation", "the head of the answer from % is too long"],
-  // undici takes some malformed heads for a wrong length
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ["ProtocolViolation", "the answer from % is not valid HTTP/1.1"],
+  UND_ERR_HEADERS_OVERFLOW: ["ProtocolViolation", "the head of the answer from % is longer than 64 KiB"],
+  // undici takes what is malformed behind a Content-Length for a wrong length, and forgets what it was
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: [
+    "ProtocolViolation",
+    "the answer from % is not valid HTTP/1.1: a second Content-Length, a Transfer-Encoding beside it, or a malformed field behind it"
+  ],
   UND_ERR_INVALID_ARG: ["InvalidUrl", "the request to % has an address or a header that can't be sent"],
   UND_ERR_NOT_SUPPORTED: ["InvalidUrl", "the request to % has a header that can't be sent"],
   // a dispatcher of the caller's may have timeouts of its own
@@ -62,11 +74,8 @@ export const toDownloadError = (error: unknown, host: string, phase: Phase): Dow
   if (body && endedEarly(error)) {
     return make("Truncated", `${host} closed the connection before the body was complete`)
   }
-  if (malformed(error)) {
-    return make(
-      "ProtocolViolation",
-      `the answer from ${host} is not valid HTTP/1.1: ${error.message.slice(0, 200)}`
-    )
+  if (isMalformed(error)) {
+    return make("ProtocolViolation", `the answer from ${host} is not valid HTTP/1.1: ${wrong(error)}`)
   }
   if (code === undefined) {
     const text = error instanceof Error ? error.message : String(error)

@@ -7,7 +7,8 @@
  * Tricky interleavings: body bytes may come with the head, before anybody has called `pipe`, and a few more
  * after the sink has asked to hold: they wait in a backlog of at most a socket's buffer. The body may even end, and
  * its connection serve somebody else, while the backlog is not empty; from then on the lease is not touched. Once an
- * exchange has a result, whatever undici still reports about it is ignored. A kept connection that the server
+ * exchange has a result, whatever undici still reports about it is ignored. The parser comes upon bytes behind the end of a
+ * message only after it has told that end, so a message counts as complete when the parser has returned. A kept connection that the server
  * has closed meanwhile costs one immediate second try on a new one, as a GET may be repeated (RFC 9110 section 9.2.2).
  */
 import * as Effect from "effect/Effect"
@@ -41,6 +42,9 @@ type Ending = Effect.Effect<void, DownloadError>
 
 const pipedTwice: Ending = Effect.dieMessage("the body of a response was piped twice")
 
+/** Interim answers (1xx) that one request may get. */
+const maxInterim = 100
+
 /** Origin, host, path with query. Callers give normalised URLs; a URL object would be a tenth of a request's cost. */
 const address = /^(https?:\/\/([^/?#@]+))(?=[/?#]|$)([^#]*)/
 
@@ -63,8 +67,15 @@ class Exchange implements Dispatcher.DispatchHandler, WireExchange {
   #sink: ByteSink | undefined
   /** Nothing goes to the sink: there is none yet, or it is full. */
   #held = true
-  /** The message is complete, though some of it may be in the backlog. */
+  /** The message has ended, as its framing has it. */
+  #ended = false
+  /** It has ended as it should, though some of it may be in the backlog. */
   #complete = false
+  /** More came than it had announced. */
+  #excess = false
+  /** Content-Length says where the body ends. */
+  #announced = false
+  #interim = 0
   #repeated = false
   #ending: Ending | undefined
 
@@ -144,9 +155,18 @@ class Exchange implements Dispatcher.DispatchHandler, WireExchange {
   }
 
   #finish(): void {
+    if (this.#excess) {
+      // whoever knows how much was announced disowns what has come of it
+      this.#sink?.onExcess?.()
+      return this.#violated("sent more than it had announced")
+    }
     this.#ending = Effect.void
     this.#request.activity.held = false
     this.#onEnd?.(Effect.void)
+  }
+
+  #violated(what: string): void {
+    this.#fail(makeError("ProtocolViolation", `${this.#host} ${what}`))
   }
 
   /** Gives the sink what has gathered, and lets the server go on once that is done. */
@@ -182,10 +202,24 @@ class Exchange implements Dispatcher.DispatchHandler, WireExchange {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, parsed: object): void {
+    if (this.#ending !== undefined) return
+    const version = this.#lease?.version()
+    if (version !== undefined && !/^HTTP\/1\.[01]/.test(version)) {
+      return this.#violated("answers in another protocol than HTTP/1.1")
+    }
     // 1xx are no final answers (RFC 9110 section 15.2)
-    if (this.#ending !== undefined || status < 200) return
-    this.#request.activity.phase = "body"
+    if (status < 200) {
+      this.#interim++
+      return this.#interim > maxInterim ? this.#violated("sends interim answers without end") : undefined
+    }
     const headers = decode(controller.rawHeaders ?? parsed)
+    const coded = headers.has("transfer-encoding")
+    // RFC 9112 section 6.1: its framing is faulty, whatever it says
+    if (coded && version === "HTTP/1.0") {
+      return this.#violated("sent a Transfer-Encoding in an answer of HTTP/1.0")
+    }
+    this.#announced = headers.has("content-length") && !coded
+    this.#request.activity.phase = "body"
     const sink = this.#show({ status, headers })
     const onHead = this.#onHead
     this.#onHead = undefined
@@ -216,13 +250,25 @@ class Exchange implements Dispatcher.DispatchHandler, WireExchange {
       this.#fail(toDownloadError(reset, this.#host, "body"))
       return
     }
+    this.#ended = true
+    // the parser has yet to return, and may have found something behind the end
+    process.nextTick(() => this.#settle())
+  }
+
+  #settle(): void {
+    if (this.#ending !== undefined) return
     this.#complete = true
-    this.#lease?.release()
+    if (this.#announced && this.#lease?.excess() === true) {
+      this.#excess = true
+      this.#lease.destroy(this.#controller)
+    } else {
+      this.#lease?.release()
+    }
     if (this.#sink !== undefined && this.#backlog.length === 0) this.#finish()
   }
 
   onResponseError(_: Dispatcher.DispatchController | undefined, reported: unknown): void {
-    if (this.#ending !== undefined || this.#complete) return
+    if (this.#ending !== undefined || this.#ended) return
     const error = this.#lease?.reset() ?? reported
     const { activity } = this.#request
     const stale = activity.phase === "awaiting-head" && this.#lease?.reused === true && isDeath(error)

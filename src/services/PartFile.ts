@@ -53,6 +53,8 @@ export interface Steps {
   readonly syncDirectory: (path: string) => Effect.Effect<void, FileError>
   /** Makes sure that `path` is a directory in which files can be made; makes the last component if it is missing. */
   readonly ensureDirectory: (path: string) => Effect.Effect<void, FileError>
+  /** Bytes that files in this directory may still grow by, all together. None where the file system does not tell. */
+  readonly space: (directory: string) => Effect.Effect<Option.Option<number>, FileError>
 }
 
 /**

@@ -45,6 +45,8 @@ export interface ByteSink {
   onDrain: () => void
   /** Set by the Wire: the sink calls it when it can take no more at all; the exchange is aborted with this error. */
   onFailure: (error: DownloadError) => void
+  /** Called instead of success where bytes came behind the end that Content-Length had announced. */
+  readonly onExcess?: () => void
 }
 
 /** A response head, its body still on the wire. */

@@ -87,6 +87,31 @@ describe("Identity.ask", () => {
   })
 })
 
+describe("Identity.judge: the whole (200) where a part was asked for", () => {
+  it.each([
+    [
+      "the version held, its length unsaid",
+      { etag: '"a"', "transfer-encoding": "chunked" },
+      "replace 100 of 100"
+    ],
+    ["another version, its length unsaid", { etag: '"b"', "transfer-encoding": "chunked" }, "replace ? of ?"],
+    [
+      "a part that pretends to be the whole",
+      { "content-length": "50", "content-range": "bytes 50-99/100" },
+      "again"
+    ]
+  ] as const)("%s", (_, headers, expected) => {
+    expect(summary(answer(held(validators.strong), 200, headers))).toBe(expected)
+  })
+
+  it("a part that pretends to be the whole, where that was asked for", () => {
+    for (const length of [{ "content-length": "50" }, {}])
+      expect(summary(answer(nothing, 200, { ...length, "content-range": "bytes 0-49/100" }))).toBe(
+        "ProtocolViolation"
+      )
+  })
+})
+
 describe("Identity.judge: the whole (200)", () => {
   it.each([
     ["a length", { "content-length": "100" }, "replace 100 of 100"],
@@ -102,6 +127,11 @@ describe("Identity.judge: the whole (200)", () => {
     [
       "a Content-Range that does not belong there",
       { "content-length": "100", "content-range": "bytes 50-99/100" },
+      "replace 100 of 100"
+    ],
+    [
+      "a part that is the whole",
+      { "content-length": "100", "content-range": "bytes 0-99/100" },
       "replace 100 of 100"
     ],
     [

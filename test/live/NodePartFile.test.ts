@@ -399,6 +399,18 @@ describe("directories", () => {
       })
   )
 
+  live("space: what is free, or why there is no telling", (disk, directory, at) =>
+    Effect.gen(function* () {
+      const { bfree, bsize } = fs.statfsSync(directory)
+      const free = Option.getOrThrow(yield* disk.space(directory))
+      expect(free).toBeGreaterThan(0)
+      expect(free).toBeLessThanOrEqual(bfree * bsize + (1 << 30))
+      expect(Exit.isFailure(yield* Effect.exit(disk.space(at("missing"))))).toBe(true)
+      // a file system without a size
+      if (fs.existsSync("/proc/self")) expect(yield* disk.space("/proc")).toEqual(Option.none())
+    })
+  )
+
   live("ensure: made by several at once", (disk, _directory, at) =>
     Effect.all(
       Array.from({ length: 8 }, () => disk.ensureDirectory(at("new"))),

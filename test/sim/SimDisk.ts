@@ -150,7 +150,10 @@ export class SimDisk {
       rename: (from, to) => run(`rename ${from} ->`, to, () => this.rename(from, to)),
       remove: (path) => run("remove", path, () => this.remove(path)),
       syncDirectory: (path) => this.syncDirectory(process, path),
-      ensureDirectory: (path) => run("ensureDirectory", path, () => this.ensureDirectory(path))
+      ensureDirectory: (path) => run("ensureDirectory", path, () => this.ensureDirectory(path)),
+      // what is free, if little, may be gone by the time it is needed: then the write fails
+      space: (path) =>
+        run("space", path, () => Either.right(Option.some(this.calls.full ? 0 : Number.MAX_SAFE_INTEGER)))
     }
   }
 

@@ -170,7 +170,8 @@ describe.concurrent("a full disk", () => {
     Effect.gen(function* () {
       const { dir, origin } = world
       const [path, size] = ["/a", 8 * MiB]
-      origin.set(path, { size })
+      // of a length that nobody knows: else it would not be begun
+      origin.set(path, { size, framing: "chunked" })
       yield* tmpfs(context, dir, 4096)
       const running = yield* world.startGet(path)
       yield* running.until(({ stderr }) => /waiting 10 s for .*: .*the disk is full/.test(stderr()))

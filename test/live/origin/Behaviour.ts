@@ -64,8 +64,10 @@ export interface Behaviour {
   readonly delay?: number
   /** Milliseconds between two bytes of the head. */
   readonly headPace?: number
-  /** Bytes (as latin1) sent instead of a response; then the connection ends. */
+  /** Bytes (as latin1) sent instead of a response. */
   readonly raw?: string
+  /** How the connection goes on after `raw`. @default "fin" */
+  readonly rawEnd?: "fin" | "rst" | "stays"
 }
 
 /** One behaviour for all requests, or one for each in turn (the last one for all further ones). */

@@ -3,6 +3,7 @@
  * Counts the bytes that the kernel has really taken.
  */
 import type { Socket } from "node:net"
+import { TLSSocket } from "node:tls"
 import type { Behaviour } from "./Behaviour.js"
 import type { Response } from "./Response.js"
 
@@ -51,6 +52,8 @@ const write = (socket: Socket, data: Buffer): Promise<boolean> =>
 
 /** Resets at once. Node alone would send a FIN first, and a reader would see a regular end. */
 export const reset = (socket: Socket): void => {
+  // node has no such thing for TLS; this ends it without the alert that should come first
+  if (socket instanceof TLSSocket) return void socket.destroy()
   socket.destroySoon = () => void socket.destroy()
   socket.resetAndDestroy()
 }
@@ -152,7 +155,8 @@ export const misbehave = async (
   } else if (behaviour.raw !== undefined) {
     await write(socket, Buffer.from(behaviour.raw, "latin1"))
     received.outcome = "complete"
-    await end(socket, "fin")
+    changed()
+    if (behaviour.rawEnd !== "stays") await end(socket, behaviour.rawEnd ?? "fin")
   } else if (behaviour.hangUp !== undefined) {
     received.outcome = "cut"
     await end(socket, behaviour.hangUp)
