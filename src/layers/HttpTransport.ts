@@ -123,11 +123,11 @@ const make = Effect.gen(function* () {
       let first = answered
       /** What is held could not be continued: ask for all of it. */
       let distrusted = false
-      /** What the server says that the whole has. */
-      let digest = session.held.validator.digest
+      /** What is known of the version: a digest may come with the rest only. */
+      let validator = session.held.validator
 
       const round: Effect.Effect<Round, Failures, Scope.Scope> = Effect.gen(function* () {
-        const held = distrusted ? Identity.nothing : session.held
+        const held = distrusted ? Identity.nothing : { ...session.held, validator }
         const asked = Identity.ask(held)
         const { response, url } = yield* follow(download, asked.headers, activity, first)
         first = undefined
@@ -148,7 +148,7 @@ const make = Effect.gen(function* () {
           yield* response.discard
           return yield* tooLarge
         }
-        digest = verdict.validator.digest
+        validator = verdict.validator
         if (verdict.start === 0) {
           if (verdict.restart !== undefined)
             yield* Effect.logInfo(`starting again from 0: ${verdict.restart}`)
@@ -180,7 +180,7 @@ const make = Effect.gen(function* () {
           partName: name,
           filename: session.filename!,
           size: session.held.bytes,
-          digest
+          digest: validator.digest
         }
       })
 
@@ -196,7 +196,7 @@ const make = Effect.gen(function* () {
           // verifying takes a while: neither a crash nor a pause then should cost what has just come
           Effect.tap(() =>
             isList(checksum) ||
-            ((checksum !== null || digest !== undefined) && session.held.bytes >= worthRecording)
+            ((checksum !== null || validator.digest !== undefined) && session.held.bytes >= worthRecording)
               ? session.complete
               : Effect.void
           ),
