@@ -8,6 +8,7 @@
  * Tricky interleavings: a thread that is ended in the middle of a file closes what it had open (Node tracks its descriptors). An
  * answer may come in the instant in which nobody wants it any more; then the thread is ended, and it is lost with it.
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { Worker } from "node:worker_threads"
 import type { FileIdentity } from "../domain/FileFacts.js"
@@ -83,7 +84,7 @@ parentPort.on("message", (task) => {
 `
 
 /** The thread is gone: it was ended, or it died. */
-export class ThreadDied extends Error {}
+export class ThreadDied extends Data.TaggedError("ThreadDied")<{ readonly message: string }> {}
 
 export interface HashThread {
   /** One at a time. Fails with `ThreadDied`. Interruption ends the thread, and returns once it is gone. */
@@ -104,8 +105,10 @@ export const start = (): HashThread => {
     settle?.(Effect.fail(died))
   }
   worker.on("message", (answer: Answer) => settle?.(Effect.succeed(answer)))
-  worker.on("error", (error) => die(new ThreadDied(`the thread that hashes has died: ${error.message}`)))
-  worker.on("exit", () => die(new ThreadDied("the thread that hashes has ended")))
+  worker.on("error", (error) =>
+    die(new ThreadDied({ message: `the thread that hashes has died: ${error.message}` }))
+  )
+  worker.on("exit", () => die(new ThreadDied({ message: "the thread that hashes has ended" })))
   const end = Effect.promise(() => worker.terminate())
   return {
     run: (task) =>

@@ -56,7 +56,9 @@ const watch = (thread: HashThread.HashThread, pulse: SharedArrayBuffer, path: st
       seen = counter[0]!
       yield* Effect.sleep(patience)
     }
-    thread.abandon(new HashThread.ThreadDied(`reading ${path} has brought nothing for ${patience / 1000} s`))
+    thread.abandon(
+      new HashThread.ThreadDied({ message: `reading ${path} has brought nothing for ${patience / 1000} s` })
+    )
   })
 
 /** With `start`, a thread that tests have a hold of. */

@@ -89,11 +89,7 @@ describe("Identity.ask", () => {
 
 describe("Identity.judge: the whole (200) where a part was asked for", () => {
   it.each([
-    [
-      "the version held, its length unsaid",
-      { etag: '"a"', "transfer-encoding": "chunked" },
-      "replace 100 of 100"
-    ],
+    ["the version held", { etag: '"a"', "content-length": "100" }, "plainly"],
     ["another version, its length unsaid", { etag: '"b"', "transfer-encoding": "chunked" }, "replace ? of ?"],
     [
       "a part that pretends to be the whole",
@@ -102,6 +98,13 @@ describe("Identity.judge: the whole (200) where a part was asked for", () => {
     ]
   ] as const)("%s", (_, headers, expected) => {
     expect(summary(answer(held(validators.strong), 200, headers))).toBe(expected)
+  })
+
+  it("the version held, its length unsaid, though If-Range was not sent", () => {
+    const part = held(validators.strong)
+    const headers = fields({ etag: '"a"', "transfer-encoding": "chunked" })
+    const verdict = judge(part, ask(part, { plainly: true }), 200, headers, 0)
+    expect(summary(verdict)).toBe("replace 100 of 100")
   })
 
   it("a part that pretends to be the whole, where that was asked for", () => {

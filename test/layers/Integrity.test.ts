@@ -250,6 +250,44 @@ describe("a digest that the server sends", () => {
     }).pipe(Effect.provide(engine))
   })
 
+  it.effect(
+    "that came with one part of the rest is not forgotten over the next, and has to agree with it",
+    () => {
+      const rest = (from: number, to: number, data?: Uint8Array): Answer => ({
+        status: 206,
+        headers: {
+          etag: '"v1"',
+          "content-range": `bytes ${from}-${to}/10`,
+          ...(data === undefined ? {} : sent(data))
+        },
+        body: [bytes(to - from + 1)]
+      })
+      const first: Answer = {
+        status: 200,
+        headers: { "content-length": "10", etag: '"v1"' },
+        body: [bytes(4), 1000, reset]
+      }
+      const story = (...answers: ReadonlyArray<Answer>) =>
+        world((n) => answers[Math.min(n, answers.length - 1)]!)
+      const forgetful = story(first, rest(4, 6, bytes(10, 8)), rest(7, 9))
+      const fickle = story(first, rest(4, 6, body), rest(7, 9, bytes(10, 8)), whole)
+      return Effect.gen(function* () {
+        expect(yield* Effect.provide(run({ maxRetries: 1 }), forgetful.engine)).toMatchObject({
+          failure: { reason: "ChecksumMismatch" }
+        })
+        expect(yield* Effect.provide(run({ maxRetries: 1 }), fickle.engine)).toMatchObject({
+          status: "completed"
+        })
+        expect(fickle.served.map(({ headers }) => headers.get("range"))).toEqual([
+          undefined,
+          "bytes=4-",
+          "bytes=7-",
+          undefined
+        ])
+      })
+    }
+  )
+
   it.effect("is remembered by the row: a later try that has all bytes compares them with it", () => {
     const { engine, files, served } = world((n) =>
       n === 0

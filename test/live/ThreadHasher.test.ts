@@ -48,7 +48,7 @@ const openOn = (path: string): number =>
     }
   }).length
 
-const live = (title: string, body: Effect.Effect<void, unknown, Hasher | PartFile | Scope.Scope>): void =>
+const live = <E>(title: string, body: Effect.Effect<void, E, Hasher | PartFile | Scope.Scope>): void =>
   it.scopedLive(title, () => Effect.provide(body, layer))
 
 describe("threads", () => {
@@ -155,7 +155,10 @@ describe("a thread", () => {
       const hasher = yield* ThreadHasher.make(nothing, () => {
         started++
         return {
-          run: () => Effect.fail(new HashThread.ThreadDied("the thread that hashes has died: out of memory")),
+          run: () =>
+            Effect.fail(
+              new HashThread.ThreadDied({ message: "the thread that hashes has died: out of memory" })
+            ),
           abandon: () => {},
           end: Effect.void
         }
