@@ -102,7 +102,9 @@ export class Resource {
     this.add(options.size, now - random.log(1000, 1e9), now)
     const { backends, size, twoPaths } = options
     const other = twoPaths || random.chance(0.7) ? size : Math.ceil(size * random.between(0.5, 1.5))
-    if (backends || twoPaths) this.add(other, this.current.modified, now)
+    // two paths may well have equal dates; two machines with equal dates for one path could not be told apart
+    const modified = twoPaths ? this.current.modified : now - random.log(1000, 1e9)
+    if (backends || twoPaths) this.add(other, modified, now)
   }
 
   /** Milliseconds until so many more bytes may have gone out over all connections together. */

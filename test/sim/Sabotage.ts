@@ -13,7 +13,13 @@ import type { Delivery } from "../../src/services/Consumers.js"
 import { Downloads, type Shape as Front } from "../../src/services/Downloads.js"
 import { inSteps } from "../../src/layers/DiskSteps.js"
 import { PartFile, type Handle, type Steps as Disk } from "../../src/services/PartFile.js"
-import { type ByteSink, type ResponseHead, Wire, type WireRequest } from "../../src/services/Wire.js"
+import {
+  type ByteSink,
+  type ResponseHead,
+  Wire,
+  type WireRequest,
+  type WireResponse
+} from "../../src/services/Wire.js"
 import type { RunOptions } from "./Run.js"
 import type { Ending, Order, Scenario } from "./Scenario.js"
 import type { Oracle } from "./Watch.js"
@@ -23,6 +29,8 @@ export interface Sabotage {
   /** Who must notice. */
   readonly noticed: ReadonlyArray<Oracle>
   readonly options: RunOptions
+  /** Breaks a rule that no seam leads to, until it is called off. */
+  readonly inside?: () => { readonly mockRestore: () => void }
 }
 
 const onDisk = (change: (disk: Disk) => Partial<Disk>): typeof Engine.layer =>
@@ -34,7 +42,7 @@ const onDisk = (change: (disk: Disk) => Partial<Disk>): typeof Engine.layer =>
     )
   )
 
-const onHandles = (change: (handle: Handle) => Partial<Handle>): typeof Engine.layer => {
+export const onHandles = (change: (handle: Handle) => Partial<Handle>): typeof Engine.layer => {
   const changed = (handle: Handle): Handle => ({ ...handle, ...change(handle) })
   return onDisk((disk) => ({
     create: (path) => Effect.map(disk.create(path), changed),
@@ -78,29 +86,34 @@ const withoutField = (name: string): typeof Engine.layer => {
   )
 }
 
-/** What a body is given to, once its head has been judged. */
-const onBodies = (change: (sink: ByteSink) => Partial<ByteSink>): typeof Engine.layer =>
+/** Answers as the engine is to see them. */
+export const onAnswers = (
+  change: (response: WireResponse, request: WireRequest) => WireResponse
+): typeof Engine.layer =>
   Layer.provide(
     Engine.layer,
     Layer.effect(
       Wire,
       Effect.map(Wire, (wire) => ({
         ...wire,
-        request: (request) =>
-          Effect.map(wire.request(request), (response) => ({
-            ...response,
-            pipe: (sink) => {
-              const changed: ByteSink = { ...sink, ...change(sink) }
-              sink.onDrain = () => changed.onDrain()
-              sink.onFailure = (error) => changed.onFailure(error)
-              return response.pipe(changed)
-            }
-          }))
+        request: (request) => Effect.map(wire.request(request), (response) => change(response, request))
       }))
     )
   )
 
-const onDownloads = (change: (front: Front) => Partial<Front>): typeof Engine.layer =>
+/** What a body is given to, once its head has been judged. */
+const onBodies = (change: (sink: ByteSink) => Partial<ByteSink>): typeof Engine.layer =>
+  onAnswers((response) => ({
+    ...response,
+    pipe: (sink) => {
+      const changed: ByteSink = { ...sink, ...change(sink) }
+      sink.onDrain = () => changed.onDrain()
+      sink.onFailure = (error) => changed.onFailure(error)
+      return response.pipe(changed)
+    }
+  }))
+
+export const onDownloads = (change: (front: Front) => Partial<Front>): typeof Engine.layer =>
   Layer.effect(
     Downloads,
     Effect.map(Downloads, (front) => ({ ...front, ...change(front) }))
@@ -113,7 +126,7 @@ const without = (demand: "checksum" | "maxSize"): typeof Engine.layer =>
   }))
 
 /** A world where nothing else goes wrong, so that what is noticed is the sabotage. */
-const quiet = (scenario: Scenario): Scenario => ({
+export const quiet = (scenario: Scenario): Scenario => ({
   ...scenario,
   weather: { none: 1 },
   badRanges: {},

@@ -6,6 +6,7 @@ import { setImmediate } from "node:timers/promises"
 import { afterEach, describe, expect, it } from "vitest"
 import { run, type Report } from "./Run.js"
 import { betrayed, sabotages } from "./Sabotage.js"
+import { segmentSabotages } from "./SegmentSabotage.js"
 
 const seeds = Array.from({ length: 75 }, (_, i) => i + 1)
 
@@ -43,11 +44,13 @@ describe("the engine in a simulated world", () => {
 })
 
 describe("the oracles notice", () => {
-  it.each(sabotages)("$what", ({ noticed, options }) => {
+  it.each([...sabotages, ...segmentSabotages])("$what", ({ inside, noticed, options }) => {
     const seen = new Set<string>()
+    const broken = inside?.()
     for (let seed = 1; seed <= 10 && !noticed.every((oracle) => seen.has(oracle)); seed++) {
       for (const { oracle } of run(seed, options).violations) seen.add(oracle)
     }
+    broken?.mockRestore()
     expect([...seen]).toEqual(expect.arrayContaining([...noticed]))
   })
 })
