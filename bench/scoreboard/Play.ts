@@ -154,7 +154,7 @@ export const play = (contestant: Contestant, situation: Situation): Effect.Effec
         running.code
       )
       yield* running.kill
-      origin.set(path, killAfter.then)
+      origin.set(path, killAfter.afterwards)
     }
     let exit: number | null = null
     for (let count = 0; count < tries && exit !== 0; count++) {

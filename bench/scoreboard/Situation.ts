@@ -21,7 +21,7 @@ export interface Situation {
   /** A file of somebody's own under the name. */
   readonly inTheWay?: boolean
   /** Kill it once so many bytes were sent, set the second script, and run it again. */
-  readonly killAfter?: { readonly bytes: number; readonly then: Script }
+  readonly killAfter?: { readonly bytes: number; readonly afterwards: Script }
   /** A redirect from an https server down to this one. */
   readonly downgrade?: boolean
   /** What it means if the file is delivered after all, where that is wrong whatever its bytes. */
@@ -153,14 +153,14 @@ export const situations: ReadonlyArray<Situation> = [
     script: { size, rate: 1_500_000 },
     size,
     versions: [1],
-    killAfter: { bytes: cutAfter, then: { size } }
+    killAfter: { bytes: cutAfter, afterwards: { size } }
   },
   {
     name: "kill -9, changed, then again",
     script: { size, rate: 1_500_000 },
     size,
     versions: [1, 2],
-    killAfter: { bytes: cutAfter, then: { size, version: 2 } }
+    killAfter: { bytes: cutAfter, afterwards: { size, version: 2 } }
   },
   {
     name: "name with ../ in it",

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { run } from "./fuzz/Fuzz.js"
 
 const seed = Number(process.env["SLUICE_SEED"] ?? Date.now() % 1_000_000)
-const count = 400
+const count = 250
 
 for (const one of [1, seed]) {
   it.live(

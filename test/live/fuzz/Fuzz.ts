@@ -76,8 +76,8 @@ const play = (server: FuzzServer, files: MemoryDisk.MemoryDisk["files"], one: Ca
       options: {
         maxRetries: one.kind === "whole" ? 0 : 3,
         retryDelay: 1,
-        timeout: 1000,
-        stallTimeout: 1000,
+        timeout: 5000,
+        stallTimeout: 2000,
         giveUp: 1
       }
     })
@@ -109,7 +109,7 @@ export const run = (seed: number, numbers: ReadonlyArray<number>) =>
         Database.layerMemory,
         Layer.succeed(EngineOptions.EngineOptions, {
           ...EngineOptions.defaults,
-          concurrency: 64
+          concurrency: 32
         })
       ])
     )
@@ -125,7 +125,7 @@ export const run = (seed: number, numbers: ReadonlyArray<number>) =>
           if (played.finding !== undefined)
             findings.push({ seed, case: number, changes: one.changes, what: played.finding })
         }),
-      { concurrency: 64, discard: true }
+      { concurrency: 32, discard: true }
     ).pipe(Effect.provide(engine), Effect.scoped)
     // the engine is gone, and its sockets with it
     const left = yield* Effect.sync(server.connections).pipe(

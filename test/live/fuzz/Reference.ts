@@ -68,7 +68,7 @@ export const read = (answer: Buffer, fin: boolean): Reading => {
     const fields = fieldsOf(lines)
     if (fields === undefined) return wrong("a malformed field")
     const status = Number(match[2])
-    if (status < 100 || status === 100 || status === 101) return wrong(`status ${status}`)
+    if (status <= 101) return wrong(`status ${status}`)
     if (status < 200) {
       at = head.next
       continue
