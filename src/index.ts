@@ -59,7 +59,13 @@ export type { Attempt } from "./domain/Attempt.js"
 export type { Affected, Command, Selection } from "./domain/Selection.js"
 export type { CoolingHost, ListedEngine, Stats } from "./domain/Stats.js"
 export type { Progress } from "./domain/Progress.js"
-export type { ConflictPolicy, DownloadOptions, DownloadRequest, Header } from "./domain/DownloadRequest.js"
+export type {
+  ConflictPolicy,
+  DownloadOptions,
+  DownloadRequest,
+  Header,
+  RefetchPolicy
+} from "./domain/DownloadRequest.js"
 export type { Ending } from "./domain/Ending.js"
 export type { Consumer } from "./domain/Consumer.js"
 export { GroupId, GroupSealed, type GroupProgress } from "./domain/Group.js"

@@ -64,8 +64,11 @@ export type Failure = typeof Failure.Type
 export const Strike = Schema.Struct({ at: Schema.Number, failure: Failure })
 export type Strike = typeof Strike.Type
 
-/** How a completed download came about: its bytes were fetched, or a file of that name was left alone (`skip`). */
-export const Outcome = Schema.Literal("fetched", "skipped")
+/**
+ * How a completed download came about: its bytes were fetched; a file of that name was left alone (`skip`); or an earlier
+ * download of the same request had brought the file, and nothing says that it has changed since.
+ */
+export const Outcome = Schema.Literal("fetched", "skipped", "unchanged")
 export type Outcome = typeof Outcome.Type
 
 /** All times are milliseconds since the epoch, all sizes bytes. */
@@ -131,6 +134,8 @@ export interface Download {
   readonly waitingSince: number | null
   /** Why the last try failed; null after a success. */
   readonly failure: Failure | null
+  /** The last download of the same request that was completed before this one was asked for: its file may still do. */
+  readonly earlier: DownloadId | null
   /** The download that is one more try of this one's request, once there is one. */
   readonly retriedAs: DownloadId | null
   /** The child process that does the work, where there is one. */

@@ -17,6 +17,14 @@ import { printable, redactUrl } from "./Redaction.js"
 export const ConflictPolicy = Schema.Literal("rename", "overwrite", "skip", "fail")
 export type ConflictPolicy = typeof ConflictPolicy.Type
 
+/**
+ * What to do where the same request was completed before and its file is still as it was: `never` fetch it again, without
+ * asking the server; only `if-changed`, which the server is asked; `always`, whatever is there. A file that is missing or was
+ * altered is fetched again in any case.
+ */
+export const RefetchPolicy = Schema.Literal("never", "if-changed", "always")
+export type RefetchPolicy = typeof RefetchPolicy.Type
+
 /** What each option is where nobody says otherwise. Rows keep only what differs: a default that changes, changes for them too. */
 export const defaultOptions = {
   maxRetries: 3,
@@ -25,6 +33,7 @@ export const defaultOptions = {
   stallTimeout: 30_000,
   giveUp: 24 * 3_600_000,
   onConflict: "rename",
+  refetch: "if-changed",
   checksum: null,
   maxSize: null
 } as const
@@ -46,6 +55,8 @@ export const DownloadOptions = Schema.Struct({
   giveUp: option("giveUp", Schema.NonNegative.pipe(Schema.finite())),
   /** @default "rename" */
   onConflict: option("onConflict", ConflictPolicy),
+  /** Whether what is complete already is fetched again. @default "if-changed" */
+  refetch: option("refetch", RefetchPolicy),
   /**
    * What the whole file must have before it gets its final name. A mismatch is retried from 0, `maxRetries` times.
    * @default null, nothing is compared

@@ -33,7 +33,12 @@ export type Message = Data.TaggedEnum<{
    * been found to have: where the row asks for another by now, nothing is recorded, and it has to be verified first.
    */
   Publishing: { readonly record: FinalRecord; readonly verified: Checksum | null }
-  Succeeded: { readonly outcome: Outcome; readonly record: FinalRecord }
+  /** `validator`: of the file, where it is not the one that `Identified` has told. */
+  Succeeded: {
+    readonly outcome: Outcome
+    readonly record: FinalRecord
+    readonly validator?: Validator
+  }
   Failed: { readonly failure: Failure; readonly verdict: Verdict }
   /** The worker was interrupted and has let go of everything. */
   Released: {}

@@ -134,6 +134,7 @@ const apply = (download: Download, message: Message, at: number): Download => {
         publishing: message.record,
         checkpoint: message.record.size,
         total: message.record.size,
+        validator: message.validator ?? download.validator,
         part: null,
         failure: null,
         strikes: [],

@@ -219,6 +219,7 @@ const isCommon: ReadonlyArray<SqlBulk.Value<Fresh>> = [
 const isSpecial: ReadonlyArray<SqlBulk.Value<Fresh>> = [
   ["output", ({ download }) => download.output],
   ["key", ({ download }) => download.key],
+  ["earlier", ({ download }) => (download.earlier === null ? null : toKey(download.earlier))],
   ...(
     [
       "headers",
@@ -244,6 +245,7 @@ const isPlain = ({ download }: Fresh): boolean =>
   download.part === null &&
   download.output === null &&
   download.key === null &&
+  download.earlier === null &&
   download.meta === null &&
   download.tags.length === 0 &&
   Redacted.value(download.headers).length === 0

@@ -35,6 +35,7 @@ import type { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
+import { Revalidation } from "../services/Revalidation.js"
 import { Store } from "../services/Store.js"
 import { type Gauge, Transport } from "../services/Transport.js"
 import * as Discarding from "./Discarding.js"
@@ -94,10 +95,11 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   const store = yield* Store
   const disk = yield* PartFile
   const transport = yield* Transport
+  const revalidation = yield* Revalidation
   const life = yield* EngineLife
   const options = yield* EngineOptions
   const { adopt, concurrency, pollInterval, shutdownTimeout } = options
-  const worker = Worker.make({ store, disk, transport, options })
+  const worker = Worker.make({ store, disk, transport, revalidation, options })
   const discarding = Discarding.make(disk, store)
   const inheritance = Inheritance.make({ store, life, discarding })
 

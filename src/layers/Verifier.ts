@@ -94,3 +94,7 @@ export const verify = (
     yield* Effect.mapError(part.truncate(0), DownloadError.fromFile)
     return yield* fault
   })
+
+/** The same question about a file that has its name already. */
+export const faultIn = (file: Handle, size: number, checksum: Checksum.Checksum) =>
+  Effect.map(digest(file, size, checksum.algorithm), (found) => Checksum.fault(checksum, found))

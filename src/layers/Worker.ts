@@ -20,10 +20,12 @@ import * as RetryPolicy from "../domain/RetryPolicy.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { EngineOptionsShape } from "../services/EngineOptions.js"
 import type { Shape as Disk } from "../services/PartFile.js"
+import type { Shape as Revalidation } from "../services/Revalidation.js"
 import type { Shape as StoreShape } from "../services/Store.js"
 import type { Gauge, Reporter, Shape as TransportShape, Transferred } from "../services/Transport.js"
 import * as Discarding from "./Discarding.js"
 import * as Publisher from "./Publisher.js"
+import * as Refetch from "./Refetch.js"
 import * as SmallFile from "./SmallFile.js"
 import { verify } from "./Verifier.js"
 
@@ -40,13 +42,15 @@ interface Dependencies {
   readonly store: StoreShape
   readonly disk: Disk
   readonly transport: TransportShape
+  readonly revalidation: Revalidation
   readonly options: EngineOptionsShape
 }
 
-export const make = ({ disk, options, store, transport }: Dependencies) => {
+export const make = ({ disk, options, revalidation, store, transport }: Dependencies) => {
   const publisher = Publisher.make(disk)
   const discarding = Discarding.make(disk, store)
   const smallFile = SmallFile.make(disk, publisher)
+  const refetch = Refetch.make({ store, disk, revalidation })
 
   /** What has a part, or is neither small nor simple: step by step. */
   const work = (
@@ -75,7 +79,20 @@ export const make = ({ disk, options, store, transport }: Dependencies) => {
     }).pipe(Effect.scoped, Effect.interruptible)
 
   /** In an uninterruptible region: what waits for long can be interrupted nevertheless. */
-  const fetch = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
+  const fetch = (
+    download: Download,
+    reporter: Reporter,
+    transferred: Effect.Effect<void>
+  ): Effect.Effect<unknown, Failures> =>
+    Refetch.mayBeUnchanged(download)
+      ? Effect.flatMap(
+          refetch.settle(download, reporter, transferred),
+          (row): Effect.Effect<unknown, Failures> =>
+            row === undefined ? bring(download, reporter, transferred) : Effect.void
+        )
+      : bring(download, reporter, transferred)
+
+  const bring = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
     Effect.flatMap(transport.begin(download, reporter), (begun): Effect.Effect<unknown, Failures> =>
       begun._tag === "Whole"
         ? Effect.zipRight(transferred, smallFile.publish(download, begun, reporter))

@@ -45,6 +45,7 @@ export const download = (changes: Partial<Download> = {}): Download => ({
   nextAttemptAt: null,
   waitingSince: null,
   failure: null,
+  earlier: null,
   retriedAs: null,
   pid: null,
   createdAt: 0,

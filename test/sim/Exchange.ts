@@ -19,6 +19,8 @@ export interface Asked {
   /** First byte asked for; undefined for all. */
   readonly range: number | undefined
   readonly ifRange: string | undefined
+  /** The validator of If-None-Match or If-Modified-Since. */
+  readonly unlessStill: string | undefined
   /** Redirects behind it. */
   readonly hop: number
   readonly activity: Activity

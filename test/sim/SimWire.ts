@@ -142,6 +142,7 @@ export class SimWire {
       path: url.pathname,
       range: range === null ? undefined : Number(range[1]),
       ifRange: fields.get("if-range"),
+      unlessStill: fields.get("if-none-match") ?? fields.get("if-modified-since"),
       hop: Number(url.searchParams.get("hop") ?? 0),
       activity: request.activity
     })
@@ -270,12 +271,19 @@ export class SimWire {
         ["Location", `http://${host}${resource.path}?d=${asked.download}&hop=${hop}`]
       ])
     }
-    if (asked.range !== undefined && this.random.chance(this.options.fickleness())) {
+    const { unlessStill } = asked
+    if (
+      (asked.range !== undefined || unlessStill !== undefined) &&
+      this.random.chance(this.options.fickleness())
+    ) {
       resource.change(now)
       this.sim.note(
         `server r${resource.index} is now v${resource.current.number}, ${resource.current.size} bytes`
       )
     }
+    const current = resource.validators(resource.current)
+    if (unlessStill !== undefined && current.some(([, value]) => value === unlessStill))
+      return this.bare(304, current)
     return this.spoil(resource, resource.answer(asked.range, asked.ifRange, now), fault)
   }
 

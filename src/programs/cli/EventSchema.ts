@@ -29,6 +29,8 @@ const time = Schema.NullOr(Schema.String)
 const standing = {
   ...about,
   status: Downloads.Status,
+  /** How it was completed; null before that. */
+  outcome: Schema.NullOr(Downloads.Outcome),
   path: Schema.NullOr(Schema.String),
   directory: Schema.String,
   ...amounts,
@@ -78,7 +80,6 @@ export const Shown = Schema.Struct({
   desired: Downloads.Desired,
   output: Schema.NullOr(Schema.String),
   part: Schema.NullOr(Schema.String),
-  outcome: Schema.NullOr(Downloads.Outcome),
   headers: Schema.Array(Schema.String),
   options: DownloadOptions,
   owner: Schema.NullOr(Schema.String),

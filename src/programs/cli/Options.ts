@@ -106,6 +106,13 @@ export const get = {
     group: "What and where",
     description: "What to do where a file of that name is there already. Default: rename, to `name (1).ext`."
   }),
+  refetch: Setting.flag({
+    name: "refetch",
+    group: "What and where",
+    description:
+      "Fetch again what is complete already. Without it, a file that an earlier command has brought is left alone if it " +
+      "was not altered, nor changed on the server."
+  }),
   priority: Setting.one(Args.integer, 0, {
     name: "priority",
     kind: "N",

@@ -125,7 +125,7 @@ describe.concurrent("a directory", () => {
       const result = yield* world.get("/bytes/10/taken")
       expect(result).toMatchObject({ code: 0, stdout: `${join(dir, "taken (1)")}\n` })
       expectExact(world, join(dir, "taken (1)"), "/bytes/10/taken", 10)
-      expect((yield* world.get("/bytes/10/taken", "--on-conflict", "overwrite")).code).toBe(1)
+      expect((yield* world.get("/bytes/10/taken", "--refetch", "--on-conflict", "overwrite")).code).toBe(1)
       expect(names(join(dir, "taken"))).toEqual([])
     })
   )

@@ -63,6 +63,7 @@ export const row = (more: Partial<Download> = {}): Download => ({
   nextAttemptAt: null,
   waitingSince: null,
   failure: null,
+  earlier: null,
   retriedAs: null,
   pid: null,
   createdAt: 0,
