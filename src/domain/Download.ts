@@ -44,7 +44,9 @@ export const FinalRecord = Schema.Struct({
   name: Schema.String,
   ...FileIdentity.fields,
   size: Schema.Number,
-  mtime: Schema.String
+  mtime: Schema.String,
+  /** Where the file system has no hard links: the empty file that keeps the name until the part takes its place. */
+  reserved: Schema.optional(FileIdentity)
 })
 export type FinalRecord = typeof FinalRecord.Type
 
@@ -79,6 +81,8 @@ export interface Download {
   readonly url: string
   /** An absolute path. */
   readonly directory: string
+  /** The directory that was chosen, where the name asked for leads into one below it: nothing may lead out of it. Else null. */
+  readonly root: string | null
   /** The name asked for, if any. */
   readonly output: string | null
   /** Secret. Empty once terminal. */

@@ -79,7 +79,10 @@ export interface DownloadRequest {
    * @default the engine's
    */
   readonly directory?: string | undefined
-  /** The final name. @default proposed by the server, see FileName */
+  /**
+   * The final name. It may lead into directories below `directory`, which are made: `sub/name`; never out of it, also not by a
+   * symbolic link. @default proposed by the server, see FileName
+   */
   readonly output?: string | undefined
   /** Sent with every request to the URL's own origin. Secret while stored; gone with the terminal status. */
   readonly headers?: ReadonlyArray<Header> | undefined
@@ -108,6 +111,8 @@ export interface DownloadRequest {
 export interface Accepted {
   readonly url: string
   readonly directory: string
+  /** The directory chosen, where the name leads into one below it; else null. */
+  readonly root: string | null
   readonly output: string | null
   readonly headers: ReadonlyArray<Header>
   readonly priority: number
@@ -251,9 +256,13 @@ export const accept = (
       make("DestinationUnusable", `the directory "${printable(directory)}" is not an absolute path`)
     )
   }
+  let place: FileName.Below | undefined
   if (request.output !== undefined) {
-    const name = FileName.check(request.output)
-    if (Either.isLeft(name)) {
+    const name: Either.Either<FileName.Below, string> = request.output.includes("/")
+      ? FileName.checkPath(request.output)
+      : Either.map(FileName.check(request.output), (name) => ({ below: [], name }))
+    if (Either.isRight(name)) place = name.right
+    else {
       return Either.left(
         make("DestinationUnusable", `the name "${printable(request.output)}" can't be used: ${name.left}`)
       )
@@ -278,8 +287,7 @@ export const accept = (
   if (Either.isLeft(options)) return Either.left(options.left)
   return Either.map(acceptMeta(request.meta), (meta) => ({
     url: url.href,
-    directory,
-    output: request.output ?? null,
+    ...placed(directory, place),
     headers,
     priority,
     options: options.right,
@@ -288,6 +296,19 @@ export const accept = (
     meta
   }))
 }
+
+/** The directory that the file really goes to, and its name there. */
+const placed = (
+  directory: string,
+  place: FileName.Below | undefined
+): Pick<Accepted, "directory" | "root" | "output"> =>
+  place === undefined || place.below.length === 0
+    ? { directory, root: null, output: place?.name ?? null }
+    : {
+        directory: `${directory.replace(/(?<!\/)\/+$/, "")}/${place.below.join("/")}`,
+        root: directory,
+        output: place.name
+      }
 
 /** What makes two requests the same while the first is unfinished (PROMISES Q4): the caller's key, else sources and destination. */
 export const keyOf = (accepted: Pick<Accepted, "url" | "directory" | "output" | "key">): string =>

@@ -119,7 +119,8 @@ export const make = (): MemoryDisk => {
     rename: (from, to) => Effect.tap(name("rename", from, to), () => Effect.sync(() => files.delete(from))),
     remove: (path) => Effect.sync(() => void files.delete(path)),
     syncDirectory: () => Effect.void,
-    ensureDirectory: () => Effect.void
+    ensureDirectory: () => Effect.void,
+    ensureBelow: () => Effect.void
   }
   return {
     disk: inSteps(steps),

@@ -252,13 +252,14 @@ const consumers = Effect.gen(function* () {
 })
 
 /**
- * Completed requests asked for again: which earlier download of the same request has a file (`earlier`), found through the
+ * The directory chosen, where a name leads below it (`root`). And completed requests asked for again: which earlier download of the same request has a file (`earlier`), found through the
  * index that already tells live requests, so that the end of a download touches no page more than before. `standing` is 0 for
  * a live row, its id for one that has brought a file, less than 0 for any other ending; like the index before it, it
  * depends on columns that only the end changes.
  */
 const refetch = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE sluice_downloads ADD COLUMN root TEXT`
   yield* sql`ALTER TABLE sluice_downloads ADD COLUMN earlier INTEGER`
   yield* sql`ALTER TABLE sluice_downloads ADD COLUMN standing INTEGER GENERATED ALWAYS AS (
     CASE WHEN finished_at IS NULL THEN 0 WHEN outcome IN ('fetched', 'unchanged') THEN id ELSE -id END

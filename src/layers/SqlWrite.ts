@@ -218,6 +218,7 @@ const isCommon: ReadonlyArray<SqlBulk.Value<Fresh>> = [
 ]
 const isSpecial: ReadonlyArray<SqlBulk.Value<Fresh>> = [
   ["output", ({ download }) => download.output],
+  ["root", ({ download }) => download.root],
   ["key", ({ download }) => download.key],
   ["earlier", ({ download }) => (download.earlier === null ? null : toKey(download.earlier))],
   ...(

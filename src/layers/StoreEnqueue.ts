@@ -228,6 +228,7 @@ const initial = (
   id,
   url: request.url,
   directory: request.directory,
+  root: request.root,
   output: request.output,
   key: request.key,
   headers: headersOf(request),

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Download } from "../domain/Download.js"
-import { DownloadError, make as makeError, type Reason } from "../domain/DownloadError.js"
+import { DownloadError, fromFile, make as makeError, type Reason } from "../domain/DownloadError.js"
 import { Failed, Released } from "../domain/Message.js"
 import * as RetryPolicy from "../domain/RetryPolicy.js"
 import type { StoreError } from "../domain/StoreError.js"
@@ -52,6 +52,13 @@ export const make = ({ disk, options, revalidation, store, transport }: Dependen
   const smallFile = SmallFile.make(disk, publisher)
   const refetch = Refetch.make({ store, disk, revalidation })
 
+  /**
+   * That the directory is still where it was chosen to be, before anything is made in it: days may have passed. Most files go into
+   * the very directory that was chosen.
+   */
+  const guarded = ({ directory, root }: Download): Effect.Effect<void, DownloadError> =>
+    root === null ? Effect.void : Effect.mapError(disk.ensureBelow(root, directory), fromFile)
+
   /** What has a part, or is neither small nor simple: step by step. */
   const work = (
     download: Download,
@@ -66,6 +73,7 @@ export const make = ({ disk, options, revalidation, store, transport }: Dependen
         let verified = download.options.checksum
         for (;;) {
           yield* verify(result.part, result.size, verified, reporter)
+          yield* guarded(download)
           const row = yield* publisher.publish(download, { ...result, verified }, reporter)
           if (row.status !== "processing") return
           // a checksum was added while this went on
@@ -95,7 +103,10 @@ export const make = ({ disk, options, revalidation, store, transport }: Dependen
   const bring = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
     Effect.flatMap(transport.begin(download, reporter), (begun): Effect.Effect<unknown, Failures> =>
       begun._tag === "Whole"
-        ? Effect.zipRight(transferred, smallFile.publish(download, begun, reporter))
+        ? Effect.zipRight(
+            Effect.zipRight(transferred, guarded(download)),
+            smallFile.publish(download, begun, reporter)
+          )
         : annotated(
             download,
             Effect.ensuring(work(download, reporter, begun.rest, transferred), begun.abandon)
@@ -177,7 +188,12 @@ export const make = ({ disk, options, revalidation, store, transport }: Dependen
         )
     }
     return Effect.suspend(() =>
-      halted() ? Effect.interrupt : (hasPast(download) ? resume : fetch)(download, reporter, transferred)
+      halted()
+        ? Effect.interrupt
+        : Effect.zipRight(
+            guarded(download),
+            (hasPast(download) ? resume : fetch)(download, reporter, transferred)
+          )
     ).pipe(
       Effect.matchCauseEffect({
         onSuccess: () => Effect.void,

@@ -53,6 +53,11 @@ export interface Steps {
   readonly syncDirectory: (path: string) => Effect.Effect<void, FileError>
   /** Makes sure that `path` is a directory in which files can be made; makes the last component if it is missing. */
   readonly ensureDirectory: (path: string) => Effect.Effect<void, FileError>
+  /**
+   * Makes sure that `path`, which is below `root`, is a directory in which files can be made, and that no symbolic link between
+   * the two leads out of `root`; makes what is missing. Reason: `Outside`.
+   */
+  readonly ensureBelow: (root: string, path: string) => Effect.Effect<void, FileError>
 }
 
 /**

@@ -19,6 +19,7 @@ export const download = (changes: Partial<Download> = {}): Download => ({
   id: fromKey(4711),
   url: "http://origin.test/file.bin",
   directory: "/downloads",
+  root: null,
   output: null,
   headers: Redacted.make([["Authorization", secret]]),
   options: defaultOptions,

@@ -138,7 +138,13 @@ export class SimDisk {
       rename: (from, to) => run(`rename ${from} ->`, to, () => this.rename(from, to)),
       remove: (path) => run("remove", path, () => this.remove(path)),
       syncDirectory: (path) => this.syncDirectory(process, path),
-      ensureDirectory: (path) => run("ensureDirectory", path, () => this.ensureDirectory(path))
+      ensureDirectory: (path) => run("ensureDirectory", path, () => this.ensureDirectory(path)),
+      // links are none of this world
+      ensureBelow: (root, path) =>
+        run("ensureBelow", path, () => {
+          for (let one = path; one.length > root.length; one = directoryOf(one)) this.directories.add(one)
+          return this.ensureDirectory(root)
+        })
     }
   }
 

@@ -85,7 +85,9 @@ export const get = {
     kind: "NAME",
     group: "What and where",
     path: "file",
-    description: "The file's name, for a single URL. Default: what the server proposes."
+    description:
+      "The file's name, for a single URL; it may be in directories below DIR, which are made. Default: what the server " +
+      "proposes."
   }),
   checksum: Setting.one(Args.checksum, null, {
     name: "checksum",

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { join, resolve } from "node:path"
+import { resolve } from "node:path"
 import { adviceOf, type DownloadError } from "../../domain/DownloadError.js"
 import * as DownloadRequest from "../../domain/DownloadRequest.js"
 import type * as Display from "./Display.js"
@@ -75,9 +75,9 @@ const request = (
   entry?: InputFile.Entry
 ): DownloadRequest.DownloadRequest => ({
   url,
+  directory,
   // --output stands for all of out=
-  directory: asked.output === undefined ? join(directory, ...(entry?.out?.below ?? [])) : directory,
-  output: asked.output ?? entry?.out?.name,
+  output: asked.output ?? (entry?.out && [...entry.out.below, entry.out.name].join("/")),
   headers: entry === undefined ? asked.headers : HeaderFields.override(asked.headers, entry.headers),
   priority: asked.priority,
   tags: asked.tags,

@@ -85,8 +85,7 @@ const revalidated = (path: string, behaviour: Behaviour, headers: RequestHeaders
   const current = etagOf(path, behaviour)
   if (conditions === "contradicted")
     return { ...bare({}, 304), headers: [["ETag", etagOf(path, { ...behaviour, version: 99 })]] }
-  const matches =
-    tag === undefined ? since === lastModifiedOf(behaviour) : bareTag(tag) === bareTag(current)
+  const matches = tag === undefined ? since === lastModifiedOf(behaviour) : bareTag(tag) === bareTag(current)
   return matches ? { ...bare({}, 304), headers: [["ETag", current]] } : undefined
 }
 

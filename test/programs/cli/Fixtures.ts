@@ -37,6 +37,7 @@ export const row = (more: Partial<Download> = {}): Download => ({
   id: Ids.fromKey(1),
   url: "http://example.org/file.bin",
   directory: "/downloads",
+  root: null,
   output: null,
   headers: Redacted.make([["Authorization", secret]]),
   options: defaultOptions,
