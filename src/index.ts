@@ -64,6 +64,7 @@ export type {
   DownloadOptions,
   DownloadRequest,
   Header,
+  RefetchPolicy,
   RequestOptions
 } from "./domain/DownloadRequest.js"
 export type { Known, Result, Verification, Voucher } from "./domain/Verification.js"

@@ -20,7 +20,10 @@ export interface Completed {
   readonly filename: string
   /** Its size in bytes. */
   readonly size: number
-  /** `skipped`: a file of that name was there already and was left alone, as asked. */
+  /**
+   * `skipped`: a file of that name was there already and was left alone, as asked. `unchanged`: the same request had brought
+   * it before, and it is still what the server has.
+   */
   readonly outcome: Outcome
   /** What the request gave; null for nothing. */
   readonly meta: unknown

@@ -45,7 +45,9 @@ export const FinalRecord = Schema.Struct({
   name: Schema.String,
   ...FileIdentity.fields,
   size: Schema.Number,
-  mtime: Schema.String
+  mtime: Schema.String,
+  /** Where the file system has no hard links: the empty file that keeps the name until the part takes its place. */
+  reserved: Schema.optional(FileIdentity)
 })
 export type FinalRecord = typeof FinalRecord.Type
 
@@ -65,8 +67,11 @@ export type Failure = typeof Failure.Type
 export const Strike = Schema.Struct({ at: Schema.Number, failure: Failure })
 export type Strike = typeof Strike.Type
 
-/** How a completed download came about: its bytes were fetched, or a file of that name was left alone (`skip`). */
-export const Outcome = Schema.Literal("fetched", "skipped")
+/**
+ * How a completed download came about: its bytes were fetched; a file of that name was left alone (`skip`); or an earlier
+ * download of the same request had brought the file, and nothing says that it has changed since.
+ */
+export const Outcome = Schema.Literal("fetched", "skipped", "unchanged")
 export type Outcome = typeof Outcome.Type
 
 /** All times are milliseconds since the epoch, all sizes bytes. */
@@ -77,6 +82,8 @@ export interface Download {
   readonly url: string
   /** An absolute path. */
   readonly directory: string
+  /** The directory that was chosen, where the name asked for leads into one below it: nothing may lead out of it. Else null. */
+  readonly root: string | null
   /** The name asked for, if any. */
   readonly output: string | null
   /** Secret. Empty once terminal. */
@@ -134,6 +141,8 @@ export interface Download {
   readonly waitingSince: number | null
   /** Why the last try failed; null after a success. */
   readonly failure: Failure | null
+  /** The last download of the same request that was completed before this one was asked for: its file may still do. */
+  readonly earlier: DownloadId | null
   /** The download that is one more try of this one's request, once there is one. */
   readonly retriedAs: DownloadId | null
   /** The child process that does the work, where there is one. */

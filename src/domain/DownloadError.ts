@@ -137,6 +137,7 @@ const fromFileReason: Record<FileErrorReason, Reason> = {
   NameTooLong: "DestinationUnusable",
   FileTooLarge: "DestinationUnusable",
   NoHardLinks: "DestinationUnusable",
+  Outside: "DestinationUnusable",
   TooManyOpenFiles: "DiskFailed",
   Io: "DiskFailed"
 }

@@ -54,7 +54,10 @@ export const Waiting = Schema.Struct({
   delay: Schema.NonNegative,
   ...why
 })
-/** The file is at `path`. `skipped`: one of that name was there already and was left alone, as asked. */
+/**
+ * The file is at `path`. `skipped`: one of that name was there already and was left alone, as asked. `unchanged`: the same
+ * request had brought it before, and it is still what the server has.
+ */
 export const Completed = Schema.Struct({
   ...about,
   event: Schema.Literal("completed"),

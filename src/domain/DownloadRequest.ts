@@ -17,6 +17,14 @@ import { printable, redactUrl } from "./Redaction.js"
 export const ConflictPolicy = Schema.Literal("rename", "overwrite", "skip", "fail")
 export type ConflictPolicy = typeof ConflictPolicy.Type
 
+/**
+ * What to do where the same request was completed before and its file is still as it was: `never` fetch it again, without
+ * asking the server; only `if-changed`, which the server is asked; `always`, whatever is there. A file that is missing or was
+ * altered is fetched again in any case.
+ */
+export const RefetchPolicy = Schema.Literal("never", "if-changed", "always")
+export type RefetchPolicy = typeof RefetchPolicy.Type
+
 /** What each option is where nobody says otherwise. Rows keep only what differs: a default that changes, changes for them too. */
 export const defaultOptions = {
   maxRetries: 3,
@@ -25,6 +33,7 @@ export const defaultOptions = {
   stallTimeout: 30_000,
   giveUp: 24 * 3_600_000,
   onConflict: "rename",
+  refetch: "if-changed",
   checksum: null,
   maxSize: null,
   connections: 4
@@ -50,6 +59,8 @@ export const DownloadOptions = Schema.Struct({
   giveUp: option("giveUp", Schema.NonNegative.pipe(Schema.finite())),
   /** @default "rename" */
   onConflict: option("onConflict", ConflictPolicy),
+  /** Whether what is complete already is fetched again. @default "if-changed" */
+  refetch: option("refetch", RefetchPolicy),
   /**
    * What the whole file must have before it gets its final name: a digest, or the URL of a list in which it stands. A mismatch
    * is retried from 0, `maxRetries` times; a list that can't be had is a failure like any other, and costs no byte that is there.
@@ -84,7 +95,10 @@ export interface DownloadRequest {
    * @default the engine's
    */
   readonly directory?: string | undefined
-  /** The final name. @default proposed by the server, see FileName */
+  /**
+   * The final name. It may lead into directories below `directory`, which are made: `sub/name`; never out of it, also not by a
+   * symbolic link. @default proposed by the server, see FileName
+   */
   readonly output?: string | undefined
   /** Sent with every request to the URL's own origin. Secret while stored; gone with the terminal status. */
   readonly headers?: ReadonlyArray<Header> | undefined
@@ -113,6 +127,8 @@ export interface DownloadRequest {
 export interface Accepted {
   readonly url: string
   readonly directory: string
+  /** The directory chosen, where the name leads into one below it; else null. */
+  readonly root: string | null
   readonly output: string | null
   readonly headers: ReadonlyArray<Header>
   readonly priority: number
@@ -256,9 +272,13 @@ export const accept = (
       make("DestinationUnusable", `the directory "${printable(directory)}" is not an absolute path`)
     )
   }
+  let place: FileName.Below | undefined
   if (request.output !== undefined) {
-    const name = FileName.check(request.output)
-    if (Either.isLeft(name)) {
+    const name: Either.Either<FileName.Below, string> = request.output.includes("/")
+      ? FileName.checkPath(request.output)
+      : Either.map(FileName.check(request.output), (name) => ({ below: [], name }))
+    if (Either.isRight(name)) place = name.right
+    else {
       return Either.left(
         make("DestinationUnusable", `the name "${printable(request.output)}" can't be used: ${name.left}`)
       )
@@ -283,8 +303,7 @@ export const accept = (
   if (Either.isLeft(options)) return Either.left(options.left)
   return Either.map(acceptMeta(request.meta), (meta) => ({
     url: url.href,
-    directory,
-    output: request.output ?? null,
+    ...placed(directory, place),
     headers,
     priority,
     options: options.right,
@@ -293,6 +312,19 @@ export const accept = (
     meta
   }))
 }
+
+/** The directory that the file really goes to, and its name there. */
+const placed = (
+  directory: string,
+  place: FileName.Below | undefined
+): Pick<Accepted, "directory" | "root" | "output"> =>
+  place === undefined || place.below.length === 0
+    ? { directory, root: null, output: place?.name ?? null }
+    : {
+        directory: `${directory.replace(/(?<!\/)\/+$/, "")}/${place.below.join("/")}`,
+        root: directory,
+        output: place.name
+      }
 
 /** What makes two requests the same while the first is unfinished (PROMISES Q4): the caller's key, else sources and destination. */
 export const keyOf = (accepted: Pick<Accepted, "url" | "directory" | "output" | "key">): string =>

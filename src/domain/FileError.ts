@@ -16,6 +16,7 @@ export const FileErrorReason = Schema.Literal(
   "NameTooLong",
   "FileTooLarge",
   "NoHardLinks",
+  "Outside",
   "TooManyOpenFiles",
   "Io"
 )
@@ -42,6 +43,7 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
       FileTooLarge: "the file system can't hold a file of this size",
       NameTooLong: "the name is too long for this file system",
       NoHardLinks: "the file system has no hard links",
+      Outside: "a symbolic link leads outside of the directory chosen",
       TooManyOpenFiles: "too many files are open",
       Io: "the disk reported an error"
     }

@@ -8,6 +8,7 @@
  */
 import contentDisposition from "content-disposition"
 import * as Either from "effect/Either"
+import { printable } from "./Redaction.js"
 
 /** Appended to the final name while a download is unfinished. */
 export const partSuffix = ".sluice-part"
@@ -100,7 +101,9 @@ export const ownPartName = (id: string): string => `${id}${partSuffix}`
 const fromDisposition = (field: string | undefined): string | undefined => {
   if (field === undefined) return undefined
   try {
-    const name = contentDisposition.parse(field).parameters["filename"]
+    const { "filename*": extended = "", filename } = contentDisposition.parse(field).parameters
+    // some quote the extended form, which the library then leaves as it is
+    const name = contentDisposition.decodeExtended(extended) ?? filename
     return name === undefined ? undefined : sanitize(name)
   } catch {
     // a malformed field proposes nothing
@@ -110,10 +113,15 @@ const fromDisposition = (field: string | undefined): string | undefined => {
 
 const fromUrl = (url: string): string | undefined => {
   const segment = new URL(url).pathname.split("/").at(-1) ?? ""
+  // a run that is no UTF-8 stays as it is, and the rest is read all the same
+  return sanitize(segment.replaceAll(/(?:%[0-9a-f]{2})+/gi, decodeRun))
+}
+
+const decodeRun = (run: string): string => {
   try {
-    return sanitize(decodeURIComponent(segment))
+    return decodeURIComponent(run)
   } catch {
-    return sanitize(segment)
+    return run
   }
 }
 
@@ -132,4 +140,29 @@ export const check = (name: string): Either.Either<string, string> => {
   if (name.length * 3 > maxBytes && byteLength(name) > maxBytes)
     return Either.left(`it is longer than ${maxBytes} bytes`)
   return Either.right(name)
+}
+
+/** A file's name, and the directories that lead to it from the one chosen. */
+export interface Below {
+  readonly below: ReadonlyArray<string>
+  readonly name: string
+}
+
+/**
+ * Checks a name that may lead into directories below the one chosen, and never elsewhere. Whoever wrote it may be somebody
+ * else than who chose the directory (the author of a list), so what another system would take for a way out is refused too.
+ */
+export const checkPath = (text: string): Either.Either<Below, string> => {
+  if (text.startsWith("/") || /^[a-z]:/i.test(text))
+    return Either.left("it must be below the target directory, and not begin with / or a drive")
+  if (text.includes("\\")) return Either.left("it has a \\; directories are separated by /")
+  if (text.endsWith("/")) return Either.left("it names a directory; a file's name must follow the /")
+  const parts = text.split("/").filter((part) => part !== "" && part !== ".")
+  if (parts.includes("..")) return Either.left("it must stay below the target directory, without ..")
+  for (const part of parts) {
+    const checked = check(part)
+    if (Either.isLeft(checked)) return Either.left(`"${printable(part)}" can't be used: ${checked.left}`)
+  }
+  const name = parts.at(-1)
+  return name === undefined ? Either.left("it is empty") : Either.right({ below: parts.slice(0, -1), name })
 }

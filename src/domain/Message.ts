@@ -39,7 +39,12 @@ export type Message = Data.TaggedEnum<{
    * read from a list takes the list's place in the row.
    */
   Publishing: { readonly record: FinalRecord; readonly verified: Expected | null }
-  Succeeded: { readonly outcome: Outcome; readonly record: FinalRecord }
+  /** `validator`: of the file, where it is not the one that `Identified` has told. */
+  Succeeded: {
+    readonly outcome: Outcome
+    readonly record: FinalRecord
+    readonly validator?: Validator
+  }
   Failed: { readonly failure: Failure; readonly verdict: Verdict }
   /** The worker was interrupted and has let go of everything. */
   Released: {}

@@ -142,6 +142,7 @@ const apply = (download: Download, message: Message, at: number): Download => {
         checkpoint: message.record.size,
         segments: null,
         total: message.record.size,
+        validator: message.validator ?? download.validator,
         part: null,
         failure: null,
         strikes: [],

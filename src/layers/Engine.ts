@@ -14,6 +14,7 @@ import type { Supervisor } from "../services/Supervisor.js"
 import type { Wire } from "../services/Wire.js"
 import type { Database } from "./Database.js"
 import * as DownloadsLayer from "./Downloads.js"
+import * as HttpRevalidation from "./HttpRevalidation.js"
 import * as HttpTransport from "./HttpTransport.js"
 import * as SqlStore from "./SqlStore.js"
 import * as EngineSwitch from "./EngineSwitch.js"
@@ -26,5 +27,5 @@ export const layer: Layer.Layer<
 > = DownloadsLayer.layer.pipe(
   Layer.provideMerge(EngineSwitch.layer),
   Layer.provideMerge(SqlStore.layer),
-  Layer.provide(HttpTransport.layer)
+  Layer.provide([HttpTransport.layer, HttpRevalidation.layer])
 )

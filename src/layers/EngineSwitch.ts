@@ -17,6 +17,7 @@ import { StopTimeout, type StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
+import type { Revalidation } from "../services/Revalidation.js"
 import { Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
 import type { Transport } from "../services/Transport.js"
@@ -24,7 +25,7 @@ import type { Wire } from "../services/Wire.js"
 import * as Discarding from "./Discarding.js"
 import * as Run from "./Supervisor.js"
 
-type Needs = Store | PartFile | Transport | Wire | EngineLife
+type Needs = Store | PartFile | Transport | Revalidation | Wire | EngineLife
 
 const make = Effect.gen(function* () {
   const store = yield* Store

@@ -120,7 +120,8 @@ export const make = (): MemoryDisk => {
     remove: (path) => Effect.sync(() => void files.delete(path)),
     syncDirectory: () => Effect.void,
     ensureDirectory: () => Effect.void,
-    space: () => Effect.succeedNone
+    space: () => Effect.succeedNone,
+    ensureBelow: () => Effect.void
   }
   return {
     disk: inSteps(steps),

@@ -256,13 +256,31 @@ const segments = Effect.flatMap(
   SqlClient.SqlClient,
   (sql) => sql`ALTER TABLE sluice_downloads ADD COLUMN segments TEXT`
 )
+/**
+ * The directory chosen, where a name leads below it (`root`). And completed requests asked for again: which earlier download of the same request has a file (`earlier`), found through the
+ * index that already tells live requests, so that the end of a download touches no page more than before. `standing` is 0 for
+ * a live row, its id for one that has brought a file, less than 0 for any other ending; like the index before it, it
+ * depends on columns that only the end changes.
+ */
+const refetch = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE sluice_downloads ADD COLUMN root TEXT`
+  yield* sql`ALTER TABLE sluice_downloads ADD COLUMN earlier INTEGER`
+  yield* sql`ALTER TABLE sluice_downloads ADD COLUMN standing INTEGER GENERATED ALWAYS AS (
+    CASE WHEN finished_at IS NULL THEN 0 WHEN outcome IN ('fetched', 'unchanged') THEN id ELSE -id END
+  ) VIRTUAL`
+  yield* sql`DROP INDEX sluice_downloads_live_request`
+  // one unfinished download per request (PROMISES Q4)
+  yield* sql`CREATE UNIQUE INDEX sluice_downloads_request ON sluice_downloads (request_key, standing)`
+})
 
 const steps = {
   "1_initial": initial,
   "2_groups": groups,
   "3_queue": queue,
   "4_consumers": consumers,
-  "5_segments": segments
+  "5_segments": segments,
+  "7_refetch": refetch
 }
 
 /** The version this code knows. */

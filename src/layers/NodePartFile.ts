@@ -11,9 +11,10 @@ import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import { dirname } from "node:path"
 import type { Durability } from "../domain/Durability.js"
-import { FileError } from "../domain/FileError.js"
+import { FileError, fromCode } from "../domain/FileError.js"
 import type { Handle, Shape } from "../services/PartFile.js"
 import { PartFile } from "../services/PartFile.js"
+import { ensureBelow, outside, Unusable } from "./NodeBelow.js"
 import { type Callback, call, type Failure, open, toFacts, toFileError } from "./NodeHandle.js"
 import { writeNew } from "./NodeWrite.js"
 
@@ -144,6 +145,16 @@ const make = (durability: Durability): Shape => {
         // not every file system has an answer
         Effect.catchIf(hasCode("ENOSYS", "ENOTSUP", "EOPNOTSUPP"), () => Effect.succeedNone)
       ),
+    ensureBelow: (root, path) =>
+      Effect.tryPromise({
+        try: () => ensureBelow(root, path, durability === "power-loss"),
+        catch: (error) => {
+          const { code, directory } = error instanceof Unusable ? error : new Unusable(path, String(error))
+          return code === outside
+            ? new FileError({ reason: "Outside", operation: "use", path: directory })
+            : fromCode(code, "use", directory)
+        }
+      }).pipe(Effect.uninterruptible),
     ensureDirectory: (path) =>
       Effect.gen(function* () {
         const found = yield* stat(path).pipe(

@@ -13,9 +13,16 @@
  * | commit `completed` | everything | nothing to do |
  *
  * `link` fails where the name is taken; `rename` would silently replace it and is used for `overwrite` only. Where
- * the file system has no hard links (FAT, some network mounts), the name is first reserved with an empty file
- * created exclusively and then replaced by `rename`: a reader may see an empty file for an instant there, but nothing of
- * anyone's is overwritten; a crash in between leaves the empty file, which then counts as a stranger's.
+ * the file system has no hard links (FAT, some network mounts), the name is kept by an empty file until the part takes its
+ * place: a reader may see that for an instant, but nothing of anyone's is overwritten. Instead of link and unlink:
+ *
+ * | step | durable after it | a restart |
+ * |---|---|---|
+ * | final created, exclusively and empty | perhaps an empty file | Publish; the empty file counts as a stranger's: another name, or as the policy says |
+ * | commit `publishing` with `reserved` | whose the empty file is | Publish: goes on with rename |
+ * | rename(part, final) | one of the two names | Published, or Publish |
+ *
+ * `overwrite` replaces a file, or a symbolic link as a name (what it leads to is not touched); anything else is in the way.
  *
  * Tricky interleavings: someone may create the final name between any two steps; then `link` says so and the next
  * candidate is committed before it is tried, so that a restart always knows which name may be ours.
@@ -34,6 +41,7 @@ import { conclude, type Conclusion, unrecordedPart } from "../domain/Publication
 import type { StoreError } from "../domain/StoreError.js"
 import type { Shape as Disk, Handle } from "../services/PartFile.js"
 import type { Reporter } from "../services/Transport.js"
+import * as FinalName from "./FinalName.js"
 
 /** Numbered names beyond this are not looked for. */
 const maxNumber = 2 ** 24
@@ -53,10 +61,9 @@ export interface Finished {
 const fileFailure = <A, R>(effect: Effect.Effect<A, FileError, R>) =>
   Effect.mapError(effect, DownloadError.fromFile)
 
-const vanished = (part: string): DownloadError.DownloadError =>
-  DownloadError.make("DiskFailed", `${part} was removed or replaced before it was finished`)
-
 export const make = (disk: Disk) => {
+  const { take } = FinalName.make(disk)
+
   /**
    * Brings a whole part under its final name and the row to `completed`. Does nothing and succeeds with the row, still
    * `processing`, where that asks for a checksum by now which was not verified.
@@ -78,7 +85,8 @@ export const make = (disk: Disk) => {
         yield* fileFailure(Effect.zipRight(part.truncate(size), part.sync))
         facts = yield* fileFailure(disk.facts(file))
       }
-      if (Option.isNone(facts) || !sameFile(facts.value, part.identity)) return yield* vanished(file)
+      if (Option.isNone(facts) || !sameFile(facts.value, part.identity))
+        return yield* FinalName.vanished(file)
       const { kind: _file, size: length, ...rest } = facts.value
       if (length !== size) {
         return yield* DownloadError.make("DiskFailed", `the part file has ${length} bytes instead of ${size}`)
@@ -102,10 +110,8 @@ export const make = (disk: Disk) => {
       const { directory, options } = download
       const part = path.join(directory, partName)
       let record = intended
-      for (
-        let n = 0;
-        !(yield* take(part, path.join(directory, record.name), options.onConflict === "overwrite"));
-      ) {
+      const tell = (claimed: FinalRecord) => reporter.tell(Publishing({ record: claimed, verified }))
+      for (let n = 0; !(yield* take(download, part, record, tell));) {
         const final = path.join(directory, record.name)
         if (options.onConflict === "fail" || options.onConflict === "overwrite") {
           return yield* DownloadError.make("DestinationExists", `${final} is already there`)
@@ -115,38 +121,13 @@ export const make = (disk: Disk) => {
           return yield* DownloadError.make("DestinationUnusable", `${final} is a directory`)
         }
         ;[record, n] = yield* freeName(directory, intended, n + 1)
-        yield* reporter.tell(Publishing({ record, verified }))
+        yield* tell(record)
       }
+      const { reserved: _, ...published } = record
       yield* fileFailure(disk.remove(part))
       yield* fileFailure(disk.syncDirectory(directory))
-      return yield* reporter.tell(Succeeded({ outcome: "fetched", record }))
+      return yield* reporter.tell(Succeeded({ outcome: "fetched", record: published }))
     }).pipe(Effect.uninterruptible)
-
-  /** False if the name is taken. */
-  const take = (
-    part: string,
-    final: string,
-    overwrite: boolean
-  ): Effect.Effect<boolean, DownloadError.DownloadError> =>
-    (overwrite
-      ? disk.rename(part, final)
-      : disk.link(part, final).pipe(
-          Effect.catchIf(
-            (error) => error.reason === "NoHardLinks",
-            () =>
-              Effect.zipRight(
-                Effect.scoped(disk.create(final)),
-                disk.rename(part, final).pipe(Effect.tapError(() => Effect.ignore(disk.remove(final))))
-              )
-          )
-        )
-    ).pipe(
-      Effect.as(true),
-      Effect.catchAll((error) => {
-        if (error.reason === "Exists" && !overwrite) return Effect.succeed(false)
-        return error.reason === "Missing" ? vanished(part) : DownloadError.fromFile(error)
-      })
-    )
 
   const isDirectory = (file: string) =>
     fileFailure(disk.facts(file)).pipe(Effect.map(Option.exists((facts) => facts.kind === "directory")))
@@ -179,7 +160,8 @@ export const make = (disk: Disk) => {
         if (yield* isFree(middle)) free = middle
         else taken = middle
       }
-      return [{ ...intended, name: FileName.numbered(intended.name, free) }, free] as const
+      const { reserved: _, ...record } = intended
+      return [{ ...record, name: FileName.numbered(intended.name, free) }, free] as const
     })
 
   /** The name appeared while the bytes came; the policy is to leave it alone. */
@@ -196,13 +178,13 @@ export const make = (disk: Disk) => {
     reporter: Reporter
   ): Effect.Effect<Download, Failures> =>
     Effect.gen(function* () {
-      const facts = yield* fileFailure(disk.facts(path.join(download.directory, filename)))
-      const { dev, ino, mtime, size } = Option.getOrElse(facts, () => ({
-        dev: "0",
-        ino: "0",
-        mtime: "0",
-        size: 0
-      }))
+      const file = path.join(download.directory, filename)
+      const facts = yield* fileFailure(disk.facts(file))
+      if (Option.isNone(facts))
+        return yield* DownloadError.make("DiskFailed", `${file} was there, and is not there any more`)
+      const { dev, ino, kind, mtime, size } = facts.value
+      if (kind === "directory")
+        return yield* DownloadError.make("DestinationUnusable", `${file} is a directory`)
       return yield* reporter.tell(
         Succeeded({ outcome: "skipped", record: { name: filename, dev, ino, size, mtime } })
       )

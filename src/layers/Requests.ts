@@ -43,10 +43,8 @@ interface Dependencies {
 export const make = ({ disk, options, store, supervisor }: Dependencies) => {
   const { adopt } = options
 
-  /** The directory is there and can be written to, and the name asked for is no directory. */
-  const checkDestination = ({ directory, output }: Accepted) =>
+  const checkName = ({ directory, output }: Accepted) =>
     Effect.gen(function* () {
-      yield* disk.ensureDirectory(directory)
       if (output === null) return
       const taken = yield* disk.facts(path.join(directory, output))
       if (Option.exists(taken, (facts) => facts.kind === "directory")) {
@@ -55,18 +53,22 @@ export const make = ({ disk, options, store, supervisor }: Dependencies) => {
           `${path.join(directory, output)} is a directory`
         )
       }
-    }).pipe(Effect.catchTag("FileError", (error) => Effect.fail(DownloadError.fromFile(error))))
+    })
 
-  /** Each directory once, however many files go there. */
+  /** Each directory is there and can be written to (once, however many files go there), and no name asked for is a directory. */
   const checkDestinations = (accepted: ReadonlyArray<Accepted>) =>
     Effect.gen(function* () {
       const seen = new Set<string>()
       for (const one of accepted) {
-        if (one.output === null && seen.has(one.directory)) continue
-        seen.add(one.directory)
-        yield* checkDestination(one)
+        const { directory, root } = one
+        const place = `${root ?? ""}\u0000${directory}`
+        if (!seen.has(place)) {
+          yield* root === null ? disk.ensureDirectory(directory) : disk.ensureBelow(root, directory)
+          seen.add(place)
+        }
+        yield* checkName(one)
       }
-    })
+    }).pipe(Effect.catchTag("FileError", (error) => Effect.fail(DownloadError.fromFile(error))))
 
   /** Checks all of them, in the engine's terms. */
   const acceptAll = (requests: Iterable<DownloadRequest>) =>
@@ -169,8 +171,9 @@ export const orRefused = ([enqueued]: ReadonlyArray<Enqueued>): Effect.Effect<
 /** What an unfinished download was sent with stays as it is, where nothing else is asked for. */
 const requestOf = (row: Download, headers: ReadonlyArray<Header> | undefined): DownloadRequest => ({
   url: row.url,
-  directory: row.directory,
-  output: row.output ?? undefined,
+  ...(row.root === null
+    ? { directory: row.directory, output: row.output ?? undefined }
+    : { directory: row.root, output: path.relative(row.root, path.join(row.directory, row.output ?? "")) }),
   key: row.key ?? undefined,
   headers: headers ?? Redacted.value(row.headers),
   priority: row.priority,

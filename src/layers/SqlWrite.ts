@@ -221,7 +221,9 @@ const isCommon: ReadonlyArray<SqlBulk.Value<Fresh>> = [
 ]
 const isSpecial: ReadonlyArray<SqlBulk.Value<Fresh>> = [
   ["output", ({ download }) => download.output],
+  ["root", ({ download }) => download.root],
   ["key", ({ download }) => download.key],
+  ["earlier", ({ download }) => (download.earlier === null ? null : toKey(download.earlier))],
   ...(
     [
       "headers",
@@ -248,6 +250,7 @@ const isPlain = ({ download }: Fresh): boolean =>
   download.part === null &&
   download.output === null &&
   download.key === null &&
+  download.earlier === null &&
   download.meta === null &&
   download.tags.length === 0 &&
   Redacted.value(download.headers).length === 0

@@ -38,6 +38,18 @@ export const make = ({ engine, sql }: Dependencies) => {
       [keys]
     )
 
+  /** Of each request, the last download that has brought a file. */
+  const completedBefore = (keys: string) =>
+    sql.unsafe<{ request: string; id: number }>(
+      `SELECT request, id FROM (
+         SELECT value AS request,
+           (SELECT d.standing FROM sluice_downloads AS d WHERE d.request_key = unhex(value) AND d.standing > 0
+            ORDER BY d.standing DESC LIMIT 1) AS id
+         FROM json_each(?)
+       ) WHERE id IS NOT NULL`,
+      [keys]
+    )
+
   const hostsOf = (origins: ReadonlyArray<string>) =>
     Effect.gen(function* () {
       const parameter = JSON.stringify(origins)
@@ -59,13 +71,16 @@ export const make = ({ engine, sql }: Dependencies) => {
       yield* batch.flush
       const hashes = requests.map(hashOf)
       const parameter = JSON.stringify(hashes)
-      const live = yield* knownBy("finished_at IS NULL", parameter)
+      const live = yield* knownBy("standing = 0", parameter)
       // the newest last, so that it is the one found by its key
       const leftBehind = yield* knownBy("status = 'failed' AND part IS NOT NULL", parameter)
       const heirlooms = new Map<string, Download>()
       for (const { id, request } of leftBehind) heirlooms.set(request, yield* batch.load(fromKey(id)))
       const origins = requests.map(({ url }) => originOf(url))
       const hosts = yield* hostsOf([...new Set(origins)])
+      const earlier = new Map(
+        (yield* completedBefore(parameter)).map(({ id, request }) => [request, fromKey(id)])
+      )
       const known = new Map<string, DownloadId>(live.map(({ id, request }) => [request, fromKey(id)]))
       const last = yield* sql<{ last: number | null }>`SELECT max(id) AS last FROM sluice_downloads`
       let key = nextKey(last[0]!.last ?? 0, now, yield* Random.next) - 1
@@ -81,7 +96,7 @@ export const make = ({ engine, sql }: Dependencies) => {
           continue
         }
         const download = inheriting(
-          initial(fromKey(++key), request, own ? engine : null, now),
+          initial(fromKey(++key), request, own ? engine : null, now, earlier.get(requestKey) ?? null),
           heirlooms.get(requestKey),
           batch
         )
@@ -203,10 +218,17 @@ const inheriting = (download: Download, failed: Download | undefined, batch: Sto
 const headersOf = ({ headers }: Accepted): Download["headers"] =>
   headers.length === 0 ? noHeaders : Redacted.make(headers)
 
-const initial = (id: DownloadId, request: Accepted, owner: EngineId | null, now: number): Download => ({
+const initial = (
+  id: DownloadId,
+  request: Accepted,
+  owner: EngineId | null,
+  now: number,
+  earlier: DownloadId | null
+): Download => ({
   id,
   url: request.url,
   directory: request.directory,
+  root: request.root,
   output: request.output,
   key: request.key,
   headers: headersOf(request),
@@ -234,6 +256,7 @@ const initial = (id: DownloadId, request: Accepted, owner: EngineId | null, now:
   nextAttemptAt: null,
   waitingSince: null,
   failure: null,
+  earlier,
   retriedAs: null,
   pid: null,
   createdAt: now,

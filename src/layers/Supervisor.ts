@@ -35,6 +35,7 @@ import type { StoreError } from "../domain/StoreError.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
+import { Revalidation } from "../services/Revalidation.js"
 import { Store } from "../services/Store.js"
 import { type Gauge, Transport } from "../services/Transport.js"
 import * as ChecksumLists from "./ChecksumLists.js"
@@ -96,6 +97,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   const store = yield* Store
   const disk = yield* PartFile
   const transport = yield* Transport
+  const revalidation = yield* Revalidation
   const life = yield* EngineLife
   const options = yield* EngineOptions
   const { adopt, concurrency, pollInterval, shutdownTimeout } = options
@@ -113,7 +115,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   const scope = yield* Scope.make()
   const hasher = yield* InlineHasher.hasherFor(disk)
   const lists = yield* Scope.extend(ChecksumLists.make, scope)
-  const worker = Worker.make({ store, disk, transport, hasher, lists, options })
+  const worker = Worker.make({ store, disk, transport, revalidation, hasher, lists, options })
   const fibers = yield* Scope.extend(FiberMap.make<DownloadId, void>(), scope)
 
   const ring = Queue.offer(doorbell, undefined)

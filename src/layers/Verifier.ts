@@ -65,6 +65,12 @@ export interface Part {
 }
 
 export const make = (hasher: Hasher) => ({
+  /** What is wrong with a file that has its name already. */
+  faultIn: ({ handle, path, size }: Part, checksum: Checksum.Checksum) =>
+    Effect.map(
+      hasher.digests({ path, size, handle, identity: handle.identity }, [checksum.algorithm]),
+      (found) => faultIn({ checksum, digest: undefined }, found)
+    ),
   /**
    * Succeeds if the part's bytes have what is wanted, or that is nothing. Else they are given up, durably, and this fails with
    * `ChecksumMismatch`.
@@ -86,3 +92,5 @@ export const make = (hasher: Hasher) => ({
       return yield* fault
     })
 })
+
+export type Verifier = ReturnType<typeof make>

@@ -15,18 +15,20 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { join } from "node:path"
 import type { Download } from "../domain/Download.js"
-import { DownloadError, make as makeError, type Reason } from "../domain/DownloadError.js"
+import { DownloadError, fromFile, make as makeError, type Reason } from "../domain/DownloadError.js"
 import { Failed, Released, Renounced } from "../domain/Message.js"
 import * as RetryPolicy from "../domain/RetryPolicy.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { EngineOptionsShape } from "../services/EngineOptions.js"
 import type { Shape as Hasher } from "../services/Hasher.js"
 import type { Shape as Disk } from "../services/PartFile.js"
+import type { Shape as Revalidation } from "../services/Revalidation.js"
 import type { Shape as StoreShape } from "../services/Store.js"
 import type { Gauge, Reporter, Shape as TransportShape, Transferred } from "../services/Transport.js"
 import type { ChecksumLists } from "./ChecksumLists.js"
 import * as Discarding from "./Discarding.js"
 import * as Publisher from "./Publisher.js"
+import * as Refetch from "./Refetch.js"
 import * as SmallFile from "./SmallFile.js"
 import * as Verifier from "./Verifier.js"
 
@@ -45,14 +47,23 @@ interface Dependencies {
   readonly transport: TransportShape
   readonly hasher: Hasher
   readonly lists: ChecksumLists
+  readonly revalidation: Revalidation
   readonly options: EngineOptionsShape
 }
 
-export const make = ({ disk, hasher, lists, options, store, transport }: Dependencies) => {
+export const make = ({ disk, hasher, lists, options, revalidation, store, transport }: Dependencies) => {
   const publisher = Publisher.make(disk)
   const discarding = Discarding.make(disk, store)
   const verifier = Verifier.make(hasher)
   const smallFile = SmallFile.make(disk, publisher, lists)
+  const refetch = Refetch.make({ store, disk, revalidation, lists, verifier })
+
+  /**
+   * That the directory is still where it was chosen to be, before anything is made in it: days may have passed. Most files go into
+   * the very directory that was chosen.
+   */
+  const guarded = ({ directory, root }: Download): Effect.Effect<void, DownloadError> =>
+    root === null ? Effect.void : Effect.mapError(disk.ensureBelow(root, directory), fromFile)
 
   /** What has a part, or is neither small nor simple: step by step. */
   const work = (
@@ -71,6 +82,7 @@ export const make = ({ disk, hasher, lists, options, store, transport }: Depende
         for (;;) {
           const verified = yield* lists.settle(wanted, download, filename)
           yield* verifier.verify(whole, { checksum: verified, digest }, reporter)
+          yield* guarded(download)
           const row = yield* publisher.publish(download, { ...result, verified }, reporter)
           if (row.status !== "processing") return
           // a checksum was added while this went on
@@ -86,10 +98,26 @@ export const make = ({ disk, hasher, lists, options, store, transport }: Depende
     }).pipe(Effect.scoped, Effect.interruptible)
 
   /** In an uninterruptible region: what waits for long can be interrupted nevertheless. */
-  const fetch = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
+  const fetch = (
+    download: Download,
+    reporter: Reporter,
+    transferred: Effect.Effect<void>
+  ): Effect.Effect<unknown, Failures> =>
+    Refetch.mayBeUnchanged(download)
+      ? Effect.flatMap(
+          refetch.settle(download, reporter, transferred),
+          (row): Effect.Effect<unknown, Failures> =>
+            row === undefined ? bring(download, reporter, transferred) : Effect.void
+        )
+      : bring(download, reporter, transferred)
+
+  const bring = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
     Effect.flatMap(transport.begin(download, reporter), (begun): Effect.Effect<unknown, Failures> =>
       begun._tag === "Whole"
-        ? Effect.zipRight(transferred, smallFile.publish(download, begun, reporter))
+        ? Effect.zipRight(
+            Effect.zipRight(transferred, guarded(download)),
+            smallFile.publish(download, begun, reporter)
+          )
         : annotated(
             download,
             Effect.ensuring(work(download, reporter, begun.rest, transferred), begun.abandon)
@@ -173,7 +201,12 @@ export const make = ({ disk, hasher, lists, options, store, transport }: Depende
         )
     }
     return Effect.suspend(() =>
-      halted() ? Effect.interrupt : (hasPast(download) ? resume : fetch)(download, reporter, transferred)
+      halted()
+        ? Effect.interrupt
+        : Effect.zipRight(
+            guarded(download),
+            (hasPast(download) ? resume : fetch)(download, reporter, transferred)
+          )
     ).pipe(
       Effect.matchCauseEffect({
         onSuccess: () => Effect.void,

@@ -55,6 +55,11 @@ export interface Steps {
   readonly ensureDirectory: (path: string) => Effect.Effect<void, FileError>
   /** Bytes that files in this directory may still grow by, all together. None where the file system does not tell. */
   readonly space: (directory: string) => Effect.Effect<Option.Option<number>, FileError>
+  /**
+   * Makes sure that `path`, which is below `root`, is a directory in which files can be made, and that no symbolic link between
+   * the two leads out of `root`; makes what is missing. Reason: `Outside`.
+   */
+  readonly ensureBelow: (root: string, path: string) => Effect.Effect<void, FileError>
 }
 
 /**

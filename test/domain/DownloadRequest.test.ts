@@ -26,6 +26,7 @@ describe("DownloadRequest.accept", () => {
       url: "http://host/a.bin",
       directory: "/downloads",
       meta: null,
+      root: null,
       output: null,
       headers: [],
       priority: 0,
@@ -169,12 +170,37 @@ describe("DownloadRequest.accept", () => {
     }
   )
 
-  it.each(["", "..", "a/b", "../a", "a\u0000", "x".repeat(300), "a.sluice-part"])(
-    "refuses the name %j",
-    (output) => {
-      expect(refusal({ output }).reason).toBe("DestinationUnusable")
-    }
-  )
+  it.each([
+    "",
+    "..",
+    "/a",
+    "a/",
+    "a/../b",
+    "../a",
+    "a/..",
+    "C:/a",
+    "a\\b/c",
+    "a\u0000",
+    "x".repeat(300),
+    "a.sluice-part"
+  ])("refuses the name %j", (output) => {
+    expect(refusal({ output }).reason).toBe("DestinationUnusable")
+  })
+
+  it("takes a name that leads below the directory for one in that directory", () => {
+    const below = { directory: "/downloads/x/y", root: "/downloads", output: "b" }
+    expect(accepted({ output: "x/./y//b" })).toMatchObject(below)
+    expect(accepted({ directory: "/downloads/", output: "x/y/b" })).toMatchObject({
+      ...below,
+      root: "/downloads/"
+    })
+    expect(accepted({ directory: "/", output: "x/b" })).toMatchObject({ directory: "/x", root: "/" })
+    expect(accepted({ output: "./b" })).toMatchObject({ directory: "/downloads", root: null, output: "b" })
+    // the same destination is the same request
+    expect(keyOf(accepted({ output: "x/b" }))).toBe(
+      keyOf(accepted({ directory: "/downloads/x", output: "b" }))
+    )
+  })
 
   it.each([
     [{ priority: 1.5 }, "priority"],

@@ -5,6 +5,7 @@ import * as path from "node:path"
 import { fromKey } from "../../src/domain/DownloadId.js"
 import {
   check,
+  checkPath,
   fallbackName,
   numbered,
   partName,
@@ -151,6 +152,8 @@ describe("FileName.sanitize", () => {
     expect(name).not.toMatch(/^(con|prn|aux|nul|com\d|lpt\d) *(\.|$)/i)
     expect(name.toLowerCase().endsWith(partSuffix)).toBe(false)
     expect(bytes(partName(numbered(name, 999), fromKey(0)))).toBeLessThanOrEqual(255)
+    expect(bytes(partName(name, fromKey(0)))).toBeLessThanOrEqual(255)
+    expect(bytes(numbered(name, 2 ** 24))).toBeLessThanOrEqual(255)
     expect(Either.isRight(check(name))).toBe(true)
   }
 
@@ -163,6 +166,18 @@ describe("FileName.sanitize", () => {
         expect(sanitize(name)).toBe(name)
       }),
       { numRuns: 1500 }
+    )
+  })
+
+  it("keeps the extension, however long the name", () => {
+    const stem = hostile.filter((text) => sanitize(`x${text}`) !== undefined)
+    fc.assert(
+      fc.property(stem, fc.constantFrom(".iso", ".tar.gz", ".7z", ".日本"), (text, extension) => {
+        // what comes last is what counts, and nothing before it changes that
+        const name = sanitize(`x${text.replaceAll(/[\\/\p{Cs}]/gu, "")}x${extension}`)
+        expect(name?.endsWith(extension)).toBe(true)
+      }),
+      { numRuns: 500 }
     )
   })
 
@@ -205,6 +220,21 @@ describe("FileName.propose", () => {
       ['attachment; filename=".."', "from-url.bin"],
       ['attachment; filename=""', "from-url.bin"],
       ["attachment; __proto__=x; filename=a.txt", "a.txt"],
+      // as servers write it, though they should not
+      ["attachment; filename=a b.txt", "a b.txt"],
+      ["attachment; filename=a.txt;", "a.txt"],
+      ["attachment;filename = a.txt ; size=3", "a.txt"],
+      ["filename=a.txt", "from-url.bin"],
+      ['attachment; filename="a;b.txt"', "a;b.txt"],
+      ['attachment; filename="a.txt', "from-url.bin"],
+      ["attachment; filename*=\"UTF-8''na%C3%AFve.txt\"", "naïve.txt"],
+      ["attachment; filename*=UTF-8''a%2", "from-url.bin"],
+      ["attachment; filename*=a.txt; filename=b.txt", "b.txt"],
+      ["attachment; filename=a.txt; filename=b.txt", "a.txt"],
+      ['attachment; filename="C:\\x\\evil.exe"', "C_xevil.exe"],
+      ['attachment; filename="a.txt:stream"', "a.txt_stream"],
+      ["attachment; filename*=UTF-8''%E2%80%AEgpj.exe", "gpj.exe"],
+      ["attachment; filename*=UTF-8''%C0%AE%C0%AE%C0%AFx", "from-url.bin"],
       ["", "from-url.bin"],
       [";;;===", "from-url.bin"],
       ['"', "from-url.bin"]
@@ -226,6 +256,27 @@ describe("FileName.propose", () => {
       ["http://host/界.txt", "界.txt"],
       ["http://host/%E9t%E9.txt", "%E9t%E9.txt"],
       ["http://host/100%.txt", "100%.txt"],
+      // what can be decoded is, beside what can't
+      ["http://host/a%20b%ZZ.txt", "a b%ZZ.txt"],
+      ["http://host/a%20%E9.txt", "a%20%E9.txt"],
+      ["http://host/a%20b%E9.txt", "a b%E9.txt"],
+      ["http://host/a%", "a%"],
+      ["http://host/a%2", "a%2"],
+      // overlong forms of / and NUL are no UTF-8
+      ["http://host/..%C0%AFetc%C0%AFpasswd", "%C0%AFetc%C0%AFpasswd"],
+      ["http://host/a%C0%80b", "a%C0%80b"],
+      // encoded twice is decoded once
+      ["http://host/..%252F..%252Fx", "%2F..%2Fx"],
+      ["http://host/C:%5Cx%5Cy.txt", "y.txt"],
+      ["http://host/%5C%5Cserver%5Cshare%5Cy.txt", "y.txt"],
+      ["http://host/C:evil.txt", "C_evil.txt"],
+      ["http://host/file.txt::$DATA", "file.txt__$DATA"],
+      ["http://host/%E2%80%AEgpj.exe", "gpj.exe"],
+      ["http://host/CON", "_CON"],
+      ["http://host/lpt1.txt", "_lpt1.txt"],
+      ["http://host/x.%20.%20", "x"],
+      ["http://host/00000000000.sluice-part", "00000000000_sluice-part"],
+      ["http://host/a?b=/c/d", "a"],
       ["http://host/a%00b", "ab"],
       ["http://host/a;b=c", "a;b=c"]
     ] satisfies ReadonlyArray<readonly [string, string]>)
@@ -257,6 +308,53 @@ describe("FileName.check", () => {
     ])
   )("refuses %s", (_, name) => {
     expect(Either.isLeft(check(name))).toBe(true)
+  })
+})
+
+describe("FileName.checkPath", () => {
+  it.each([
+    ["a", [], "a"],
+    ["sub/a", ["sub"], "a"],
+    ["./x//y/./z", ["x", "y"], "z"],
+    [".hidden/con", [".hidden"], "con"]
+  ])("%s", (text, below, name) => {
+    expect(checkPath(text)).toEqual(Either.right({ below, name }))
+  })
+
+  it.each(
+    titled([
+      ["/a"],
+      ["//a"],
+      ["../a"],
+      ["a/../b"],
+      ["a/.."],
+      ["a/"],
+      ["."],
+      ["./"],
+      ["C:/a"],
+      ["c:a/b"],
+      ["a\\b/c"],
+      ["a\0/b"],
+      [`${"x".repeat(300)}/a`],
+      [`a/${"x".repeat(300)}`],
+      ["x.sluice-part/a"],
+      ["a/b.sluice-part"]
+    ])
+  )("refuses %s", (_, text) => {
+    expect(Either.isLeft(checkPath(text))).toBe(true)
+  })
+
+  it("leads below, or is refused, whatever it is", () => {
+    const piece = fc.constantFrom("..", ".", "/", "a", "\\", "C:", " ", "\0", "%2e", "b.txt")
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+        const checked = checkPath(pieces.join(""))
+        if (Either.isLeft(checked)) return
+        const { below, name } = checked.right
+        expect(path.posix.resolve("/dir", ...below, name).startsWith("/dir/")).toBe(true)
+        expect(path.win32.join("D:\\dir", ...below, name).startsWith("D:\\dir\\")).toBe(true)
+      })
+    )
   })
 })
 

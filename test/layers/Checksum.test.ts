@@ -263,6 +263,7 @@ describe("asking again with a checksum", () => {
       const request = (name: string, checksum: Checksum | null) => ({
         url: `http://h/${name}`,
         directory: "/d",
+        root: null,
         output: null,
         headers: [],
         priority: 0,

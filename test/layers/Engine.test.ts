@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import type { DownloadRequest } from "../../src/domain/DownloadRequest.js"
+import type { ConflictPolicy, DownloadRequest } from "../../src/domain/DownloadRequest.js"
 import { Downloads } from "../../src/services/Downloads.js"
 import { bytes, reaches, reset, type Script, settle, world } from "./fakes.js"
 
@@ -303,18 +303,19 @@ describe("engine", () => {
   it.effect("conflict policies: rename, skip, fail, overwrite", () => {
     const { engine, files, served } = world(() => ({ status: 200, headers: ok, body: [bytes(10)] }))
     return Effect.gen(function* () {
+      const again = (onConflict: ConflictPolicy) => run({ options: { onConflict, refetch: "always" } })
       yield* run()
-      expect(yield* run()).toMatchObject({ filename: "f (1).bin" })
-      expect(yield* run({ options: { onConflict: "skip" } })).toMatchObject({
+      expect(yield* again("rename")).toMatchObject({ filename: "f (1).bin" })
+      expect(yield* again("skip")).toMatchObject({
         outcome: "skipped",
         filename: "f.bin"
       })
-      expect(yield* run({ options: { onConflict: "fail" } })).toMatchObject({
+      expect(yield* again("fail")).toMatchObject({
         status: "failed",
         failure: { reason: "DestinationExists" }
       })
       const before = files.get("/d/f.bin")!.ino
-      expect(yield* run({ options: { onConflict: "overwrite" } })).toMatchObject({ filename: "f.bin" })
+      expect(yield* again("overwrite")).toMatchObject({ filename: "f.bin" })
       expect(files.get("/d/f.bin")!.ino).not.toBe(before)
       expect([...files.keys()].sort()).toEqual(["/d/f (1).bin", "/d/f.bin"])
       expect(served).toHaveLength(5)

@@ -52,6 +52,51 @@ export const storeSuite = (name: string, layer: StoreLayer, shared: boolean): vo
       }).pipe(Effect.provide(layer(me)))
     )
 
+    it.effect("a new request knows the last download of the same that has brought a file", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const done = (outcome: "fetched" | "skipped" | "unchanged") =>
+          Effect.gen(function* () {
+            const { download } = yield* one("http://h/f")
+            yield* claimOne
+            const validator = { etag: '"b"', lastModifiedStrong: false }
+            yield* store.tell(
+              download.id,
+              Message.Succeeded({
+                outcome,
+                record: finalRecord,
+                ...(outcome === "unchanged" ? { validator } : {})
+              })
+            )
+            return Option.getOrThrow(yield* store.get(download.id))
+          })
+        const cancelled = Effect.flatMap(one("http://h/f"), ({ download }) =>
+          Effect.as(store.tell(download.id, Message.CancelRequested()), download)
+        )
+        expect((yield* cancelled).earlier).toBeNull()
+        expect((yield* done("skipped")).earlier).toBeNull()
+        const first = yield* done("fetched")
+        expect(first.earlier).toBeNull()
+        yield* done("skipped")
+        yield* cancelled
+        const second = yield* done("unchanged")
+        expect(second).toMatchObject({
+          earlier: first.id,
+          validator: { etag: '"b"' },
+          publishing: finalRecord
+        })
+        const [third, other] = yield* store.enqueue([accepted("http://h/f"), accepted("http://h/g")], {
+          own: true
+        })
+        expect(third!.download.earlier).toBe(second.id)
+        expect(other!.download.earlier).toBeNull()
+        expect(Option.getOrThrow(yield* store.get(third!.download.id)).earlier).toBe(second.id)
+        yield* store.forget([second.id])
+        yield* store.tell(third!.download.id, Message.CancelRequested())
+        expect((yield* one("http://h/f")).download.earlier).toBe(first.id)
+      }).pipe(Effect.provide(layer(me)))
+    )
+
     it.effect("claims by priority, then age, each row once, and not before its time", () =>
       Effect.gen(function* () {
         const store = yield* Store

@@ -5,16 +5,10 @@
 import * as Effect from "effect/Effect"
 import { type DownloadError, make as makeError } from "../../src/domain/DownloadError.js"
 import type { Activity, ByteSink } from "../../src/services/Wire.js"
-import type { Resource, Version } from "./Origin.js"
+import type { Range, Resource, Version } from "./Origin.js"
 import type { Seeded } from "./Seeded.js"
 import type { Simulator } from "./Simulator.js"
 import type { Watch } from "./Watch.js"
-
-/** From the first byte asked for up to, not including, the end; without one, all the rest. */
-export interface Range {
-  readonly start: number
-  readonly end: number | undefined
-}
 
 /** What was asked for, and by whom. */
 export interface Asked {
@@ -25,6 +19,8 @@ export interface Asked {
   /** Bytes asked for; undefined for all. */
   readonly range: Range | undefined
   readonly ifRange: string | undefined
+  /** The validator of If-None-Match or If-Modified-Since. */
+  readonly unlessStill: string | undefined
   /** Redirects behind it. */
   readonly hop: number
   readonly activity: Activity

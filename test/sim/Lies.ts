@@ -2,8 +2,8 @@
  * What goes wrong with one exchange, and what it makes of the answer that an honest server gives: faults of the network, of
  * servers in trouble (SimWire's), and lies about ranges, lengths and codings (here).
  */
-import type { Plan, Range } from "./Exchange.js"
-import type { Answer, Resource } from "./Origin.js"
+import type { Plan } from "./Exchange.js"
+import type { Range, Answer, Resource } from "./Origin.js"
 import type { Seeded } from "./Seeded.js"
 
 /** What can go wrong with one exchange. */

@@ -154,7 +154,7 @@ const checkDemands = ({ resources, watch }: Evidence, row: Download, file: Inode
 /** B1, B2, B6: a completed row's file is there, durably, whole, of one version that was served in its time. */
 const checkCompleted = (evidence: Evidence, row: Download, entries: ReadonlyArray<Entry>): void => {
   const { disk, resources, touched, watch } = evidence
-  if (row.outcome !== "fetched" || row.publishing === null) return
+  if (row.outcome === "skipped" || row.publishing === null) return
   const path = `${row.directory}/${row.filename}`
   if (touched.has(path)) return
   const inode = disk.find(row.publishing)

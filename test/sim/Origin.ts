@@ -4,8 +4,13 @@
  */
 import { createHash } from "node:crypto"
 import { content, maxVersions } from "./Content.js"
-import type { Range } from "./Exchange.js"
 import type { Seeded } from "./Seeded.js"
+
+/** From the first byte asked for up to, not including, the end; without one, all the rest. */
+export interface Range {
+  readonly start: number
+  readonly end: number | undefined
+}
 
 /** Which validators a server sends. */
 export type Tagging = "strong" | "strong+date" | "weak" | "weak+date" | "date" | "none"

@@ -153,7 +153,13 @@ export class SimDisk {
       ensureDirectory: (path) => run("ensureDirectory", path, () => this.ensureDirectory(path)),
       // what is free, if little, may be gone by the time it is needed: then the write fails
       space: (path) =>
-        run("space", path, () => Either.right(Option.some(this.calls.full ? 0 : Number.MAX_SAFE_INTEGER)))
+        run("space", path, () => Either.right(Option.some(this.calls.full ? 0 : Number.MAX_SAFE_INTEGER))),
+      // links are none of this world
+      ensureBelow: (root, path) =>
+        run("ensureBelow", path, () => {
+          for (let one = path; one.length > root.length; one = directoryOf(one)) this.directories.add(one)
+          return this.ensureDirectory(root)
+        })
     }
   }
 

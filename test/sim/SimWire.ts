@@ -124,6 +124,7 @@ export class SimWire {
           ? undefined
           : { start: Number(range[1]), end: last === undefined ? undefined : last + 1 },
       ifRange: fields.get("if-range"),
+      unlessStill: fields.get("if-none-match") ?? fields.get("if-modified-since"),
       hop: Number(url.searchParams.get("hop") ?? 0),
       activity: request.activity
     })
@@ -283,13 +284,22 @@ export class SimWire {
         ["Location", `http://${host}${folder}${resource.path}?d=${asked.download}&hop=${hop}`]
       ])
     }
-    if (asked.range !== undefined && this.random.chance(this.options.fickleness())) {
+    const { unlessStill } = asked
+    if (
+      (asked.range !== undefined || unlessStill !== undefined) &&
+      this.random.chance(this.options.fickleness())
+    ) {
       resource.change(now)
       this.sim.note(
         `server r${resource.index} is now v${resource.current.number}, ${resource.current.size} bytes`
       )
     }
     const calm = this.options.calm()
+    const current = resource.validators(resource.current)
+    // who answers by turns, or by the path, does not say which version it has
+    const { backends, twoPaths } = resource.options
+    if (!backends && !twoPaths && current.some(([, value]) => value === unlessStill))
+      return this.bare(304, current)
     const answer = resource.answer(refused ? undefined : asked.range, asked.ifRange, now, asked.path, calm)
     return spoil(this.random, resource, answer, asked.range, fault, calm)
   }

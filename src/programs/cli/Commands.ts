@@ -6,6 +6,7 @@ import * as CliArgs from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { defaultOptions } from "../../domain/DownloadRequest.js"
 import * as Add from "./Add.js"
 import * as Consumers from "./Consumers.js"
 import { badUsage, make } from "./Definition.js"
@@ -44,6 +45,9 @@ const inputs = (
     timeout
   } = values
   const { dir, group, input, key, output, priority, seal, tags } = values
+  const refetch = values.refetch ? ("always" as const) : defaultOptions.refetch
+  const limits = { connections, giveUp, maxRetries, maxSize, retryDelay, stallTimeout, timeout }
+  const options = { ...limits, checksum, onConflict, refetch }
   return HeaderFields.merge({ bearer, headers, referer, user, userAgent }).pipe(
     Either.mapBoth({
       onLeft: (why) => badUsage("Contradiction", why),
@@ -52,17 +56,7 @@ const inputs = (
         group,
         seal,
         headers: fields,
-        options: {
-          checksum,
-          connections,
-          giveUp,
-          maxRetries,
-          maxSize,
-          onConflict,
-          retryDelay,
-          stallTimeout,
-          timeout
-        }
+        options
       })
     })
   )

@@ -48,6 +48,7 @@ const chosen = (options: DownloadOptions): string => {
     options.giveUp === defaultOptions.giveUp ? "" : `give-up ${Format.duration(options.giveUp)}`,
     options.onConflict === defaultOptions.onConflict ? "" : `on-conflict ${options.onConflict}`,
     options.connections === defaultOptions.connections ? "" : `connections ${options.connections}`,
+    options.refetch === defaultOptions.refetch ? "" : `refetch ${options.refetch}`,
     options.maxSize === null ? "" : `max-size ${Format.bytes(options.maxSize)}`
   ]
   return parts.filter((part) => part !== "").join(", ")
@@ -60,7 +61,8 @@ const statusOf = (download: Download, now: number): string => {
     (desired === "paused" && status !== "paused") || (desired === "cancelled" && status !== "cancelled")
       ? `to be ${desired}`
       : ""
-  const more = [status === "processing" ? "" : state, wish].filter((part) => part !== "").join(", ")
+  const outcome = download.outcome === null || download.outcome === "fetched" ? "" : download.outcome
+  const more = [status === "processing" ? "" : state, wish, outcome].filter((part) => part !== "").join(", ")
   return more === "" ? status : `${status} (${more})`
 }
 

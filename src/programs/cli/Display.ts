@@ -138,9 +138,11 @@ const line = (event: Events.Change, all: boolean): string => {
     case "completed":
       return event.outcome === "skipped"
         ? `left alone, it was there already: ${Format.printable(event.path)}\n`
-        : all
-          ? `completed ${url} (${Format.bytes(event.bytes)})\n`
-          : ""
+        : event.outcome === "unchanged"
+          ? `unchanged: ${Format.printable(event.path)}\n`
+          : all
+            ? `completed ${url} (${Format.bytes(event.bytes)})\n`
+            : ""
     case "started":
       return all ? `started ${url}\n` : ""
     case "retrying":

@@ -31,6 +31,8 @@ const time = Schema.NullOr(Schema.String)
 const standing = {
   ...about,
   status: Downloads.Status,
+  /** How it was completed; null before that. */
+  outcome: Schema.NullOr(Downloads.Outcome),
   path: Schema.NullOr(Schema.String),
   directory: Schema.String,
   ...amounts,
@@ -80,7 +82,6 @@ export const Shown = Schema.Struct({
   desired: Downloads.Desired,
   output: Schema.NullOr(Schema.String),
   part: Schema.NullOr(Schema.String),
-  outcome: Schema.NullOr(Downloads.Outcome),
   headers: Schema.Array(Schema.String),
   options: DownloadOptions,
   owner: Schema.NullOr(Schema.String),

@@ -42,6 +42,7 @@ const isoOrNull = (at: number | null): string | null => (at === null ? null : is
 const standing = (download: Download) => ({
   ...base(download, download.updatedAt),
   status: download.status,
+  outcome: download.outcome,
   path: pathOf(download),
   directory: download.directory,
   ...held(download),
@@ -93,7 +94,6 @@ export const shown = (download: Download, attempts: ReadonlyArray<Attempt>): Eve
   desired: download.desired,
   output: download.output,
   part: download.part?.name ?? null,
-  outcome: download.outcome,
   headers: headerNames(download),
   options: download.options,
   owner: download.owner,

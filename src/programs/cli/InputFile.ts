@@ -48,24 +48,8 @@ export interface List {
 /** No server takes a longer URL or header, and a file with such lines is no list. */
 export const maxLine = 65_536
 
-/**
- * `out=`: a name, possibly in directories below the target directory, and never elsewhere. Whoever wrote the list may be
- * somebody else than who runs it, so what another system would take for a way out is refused too.
- */
-export const outPath: Args.Parser<NonNullable<Entry["out"]>> = (text) => {
-  if (text.startsWith("/") || /^[a-z]:/i.test(text))
-    return Either.left("it must be below the target directory, and not begin with / or a drive")
-  if (text.includes("\\")) return Either.left("it has a \\; directories are separated by /")
-  if (text.endsWith("/")) return Either.left("it names a directory; a file's name must follow the /")
-  const parts = text.split("/").filter((part) => part !== "" && part !== ".")
-  if (parts.includes("..")) return Either.left("it must stay below the target directory, without ..")
-  for (const part of parts) {
-    const checked = FileName.check(part)
-    if (Either.isLeft(checked)) return Either.left(`"${printable(part)}" can't be used: ${checked.left}`)
-  }
-  const name = parts.at(-1)
-  return name === undefined ? Either.left("it is empty") : Either.right({ below: parts.slice(0, -1), name })
-}
+/** `out=`: a name, possibly in directories below the target directory, and never elsewhere. */
+export const outPath: Args.Parser<NonNullable<Entry["out"]>> = FileName.checkPath
 
 /** An entry while its options are read. */
 interface Draft {

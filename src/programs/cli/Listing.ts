@@ -21,7 +21,7 @@ const cells = (download: Download): ReadonlyArray<string> => {
   const done = percent(download)
   return [
     download.id,
-    download.status,
+    download.outcome === "unchanged" ? download.outcome : download.status,
     done === undefined ? "-" : `${done}%`,
     download.total === null ? "-" : Format.bytes(download.total),
     nameOf(download),

@@ -85,7 +85,9 @@ export const get = {
     kind: "NAME",
     group: "What and where",
     path: "file",
-    description: "The file's name, for a single URL. Default: what the server proposes."
+    description:
+      "The file's name, for a single URL; it may be in directories below DIR, which are made. Default: what the server " +
+      "proposes."
   }),
   checksum: Setting.one(Args.checksum, null, {
     name: "checksum",
@@ -106,6 +108,13 @@ export const get = {
     name: "on-conflict",
     group: "What and where",
     description: "What to do where a file of that name is there already. Default: rename, to `name (1).ext`."
+  }),
+  refetch: Setting.flag({
+    name: "refetch",
+    group: "What and where",
+    description:
+      "Fetch again what is complete already. Without it, a file that an earlier command has brought is left alone if it " +
+      "was not altered, nor changed on the server."
   }),
   priority: Setting.one(Args.integer, 0, {
     name: "priority",

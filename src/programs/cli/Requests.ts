@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { join, resolve } from "node:path"
+import { resolve } from "node:path"
 import { isFile } from "../../domain/Checksum.js"
 import { adviceOf, type DownloadError } from "../../domain/DownloadError.js"
 import * as DownloadRequest from "../../domain/DownloadRequest.js"
@@ -77,9 +77,9 @@ const request = (
   entry?: InputFile.Entry
 ): DownloadRequest.DownloadRequest => ({
   url,
+  directory,
   // --output stands for all of out=
-  directory: asked.output === undefined ? join(directory, ...(entry?.out?.below ?? [])) : directory,
-  output: asked.output ?? entry?.out?.name,
+  output: asked.output ?? (entry?.out && [...entry.out.below, entry.out.name].join("/")),
   headers: entry === undefined ? asked.headers : HeaderFields.override(asked.headers, entry.headers),
   priority: asked.priority,
   tags: asked.tags,

@@ -34,7 +34,7 @@ export class Roster extends Map<DownloadId, Download> {
   /** Takes a download out that has ended, with what came of it last. */
   end(download: Download): void {
     const previous = this.get(download.id)
-    if (previous !== undefined && download.outcome !== "skipped") {
+    if (previous !== undefined && (download.outcome === null || download.outcome === "fetched")) {
       const size = download.status === "completed" ? download.total : null
       this.arrived += Math.max(0, (size ?? download.checkpoint) - previous.checkpoint)
     }

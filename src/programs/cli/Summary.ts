@@ -53,11 +53,13 @@ export const notDone = (tally: Tally, style: Style): string => {
   )
 }
 
-export const count = ({ completed, failed, stopped }: Tally): number => completed + failed + stopped
+export const count = ({ completed, failed, stopped, unchanged }: Tally): number =>
+  completed + unchanged + failed + stopped
 
-const ended = ({ bytes, completed, failed, stopped }: Tally, style: Style): string =>
+const ended = ({ bytes, completed, failed, stopped, unchanged }: Tally, style: Style): string =>
   [
     completed > 0 ? style.green(`${completed} completed (${Format.bytes(bytes)})`) : "",
+    unchanged > 0 ? style.green(`${unchanged} unchanged`) : "",
     failed > 0 ? style.red(`${failed} failed`) : "",
     stopped > 0 ? style.yellow(`${stopped} stopped`) : ""
   ]

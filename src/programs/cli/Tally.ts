@@ -18,6 +18,8 @@ export interface Group {
 /** @see the file's header */
 export interface Tally {
   readonly completed: number
+  /** Complete before, and left alone: not among the completed ones. */
+  readonly unchanged: number
   /** The sizes of the completed ones, together. */
   readonly bytes: number
   readonly failed: number
@@ -39,7 +41,7 @@ const sentenceOf = (event: NotDone): string => (event.event === "failed" ? event
 
 /** @see the file's header */
 export class Tallier {
-  private readonly counts = { completed: 0, bytes: 0, failed: 0, stopped: 0 }
+  private readonly counts = { completed: 0, unchanged: 0, bytes: 0, failed: 0, stopped: 0 }
   private readonly notDone: Array<NotDone> = []
   private readonly reasons = new Set<string>()
   private readonly groups = new Map<string, Group>()
@@ -55,6 +57,10 @@ export class Tallier {
   add(event: Change): void {
     switch (event.event) {
       case "completed":
+        if (event.outcome === "unchanged") {
+          this.counts.unchanged++
+          return
+        }
         this.counts.completed++
         this.counts.bytes += event.bytes
         return

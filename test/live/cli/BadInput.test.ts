@@ -33,7 +33,7 @@ describe.concurrent("a command that makes no sense", () => {
     [["get", "file:///etc/passwd"], "has the scheme file", "only http:// and https://"],
     [["get", url, "ftp://anna:geheim@example.org/x"], '"ftp://example.org/x" has the scheme ftp'],
     [["get", "--output", "x", url, `${url}2`], "--output is for one file"],
-    [["get", "--output", "../x", url], "can't be used", "--dir"],
+    [["get", "--output", "../x", url], "can't be used", "without .."],
     [["get", "--header", "geheim", url], "a header has no name"],
     [["get", "--header", "X-A: b\nX-B: c", url], "the header X-A"],
     [["get", "--retry-delay", "soon", url], "--retry-delay", '"soon" is not a duration'],
@@ -125,7 +125,7 @@ describe.concurrent("a directory", () => {
       const result = yield* world.get("/bytes/10/taken")
       expect(result).toMatchObject({ code: 0, stdout: `${join(dir, "taken (1)")}\n` })
       expectExact(world, join(dir, "taken (1)"), "/bytes/10/taken", 10)
-      expect((yield* world.get("/bytes/10/taken", "--on-conflict", "overwrite")).code).toBe(1)
+      expect((yield* world.get("/bytes/10/taken", "--refetch", "--on-conflict", "overwrite")).code).toBe(1)
       expect(names(join(dir, "taken"))).toEqual([])
     })
   )

@@ -56,7 +56,7 @@ describe.concurrent("a file", () => {
       expect(renamed).toMatchObject({ code: 0, stdout: `${join(world.dir, "a (1).txt")}\n` })
       expect(fs.readFileSync(file, "utf8")).toBe("mine")
       expect(names(world.dir)).toEqual(["a (1).txt", "a.txt"])
-      expect((yield* world.get(url, "--on-conflict", "overwrite")).stdout).toBe(`${file}\n`)
+      expect((yield* world.get(url, "--refetch", "--on-conflict", "overwrite")).stdout).toBe(`${file}\n`)
       expectExact(world, file, url, 100)
       expect(names(world.dir)).toEqual(["a (1).txt", "a.txt"])
     })

@@ -11,6 +11,11 @@ export interface Behaviour {
   readonly validators?: "both" | "etag" | "weak" | "last-modified" | "none"
   /** Milliseconds since the epoch. @default a day that depends on the version, long ago */
   readonly lastModified?: number
+  /**
+   * What becomes of If-None-Match and If-Modified-Since: obeyed (304); ignored (200); refused with a 412; a 304 with another
+   * version's ETag. @default "obeyed"
+   */
+  readonly conditions?: "obeyed" | "ignored" | "refused" | "contradicted"
   /** Sent after the origin's own, as they are; strings are sent as UTF-8. */
   readonly headers?: ReadonlyArray<readonly [name: string, value: string]>
   /** The type of the body. @default application/octet-stream */

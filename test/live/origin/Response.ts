@@ -75,11 +75,27 @@ const rangeOf = (
   return [from, Math.min(to, from + (behaviour.rangeLimit ?? Infinity))]
 }
 
+/** The answer to the question of a cache, where it is asked and the version is the one asked about. */
+const revalidated = (path: string, behaviour: Behaviour, headers: RequestHeaders): Response | undefined => {
+  const { conditions = "obeyed" } = behaviour
+  const [tag, since] = [headers["if-none-match"], headers["if-modified-since"]]
+  if (conditions === "ignored" || (tag === undefined && since === undefined)) return undefined
+  if (conditions === "refused") return bare({}, 412)
+  const bareTag = (text: string): string => text.replace(/^W\//, "")
+  const current = etagOf(path, behaviour)
+  if (conditions === "contradicted")
+    return { ...bare({}, 304), headers: [["ETag", etagOf(path, { ...behaviour, version: 99 })]] }
+  const matches = tag === undefined ? since === lastModifiedOf(behaviour) : bareTag(tag) === bareTag(current)
+  return matches ? { ...bare({}, 304), headers: [["ETag", current]] } : undefined
+}
+
 export const respond = (path: string, behaviour: Behaviour, headers: RequestHeaders): Response => {
   const status = behaviour.status ?? (behaviour.redirect === undefined ? undefined : 302)
   if (status !== undefined) return bare(behaviour, status)
   const size = behaviour.size ?? defaultSize
   const content = contentOf(path, behaviour.version ?? 1)
+  const notModified = revalidated(path, behaviour, headers)
+  if (notModified !== undefined) return notModified
   const validators = behaviour.validators ?? "both"
   const fields: Array<readonly [string, string]> = []
   if (validators === "both" || validators === "etag" || validators === "weak") {

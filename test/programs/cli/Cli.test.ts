@@ -47,7 +47,7 @@ describe("bad usage is one clear sentence and exit code 2", () => {
     [["get", url, "--dir"], "--dir"],
     [["get", url, "--dir", ""], "the directory is empty"],
     [["get", "--dir", "a", "--dir", "b", url], "--dir was given twice"],
-    [["get", url, "--output", "a/b"], "can't be used"],
+    [["get", url, "--output", "a/../b"], "can't be used"],
     [["get", url, url, "--output", "a"], "--output is for one file"],
     [["get", url, "--connections", "17"], "16 are the limit"],
     [["get", url, "--connections", "0"], "at least 1"],

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as DownloadsLayer from "../../../src/layers/Downloads.js"
 import * as Engine from "../../../src/layers/Engine.js"
 import * as EngineSwitch from "../../../src/layers/EngineSwitch.js"
+import * as HttpRevalidation from "../../../src/layers/HttpRevalidation.js"
 import * as HttpTransport from "../../../src/layers/HttpTransport.js"
 import * as SqlStore from "../../../src/layers/SqlStore.js"
 import { EngineLife } from "../../../src/services/EngineLife.js"
@@ -38,7 +39,7 @@ const onStore = (change: (store: Shape, run: (statement: string) => Effect.Effec
         })
       ).pipe(Layer.provideMerge(SqlStore.layer))
     ),
-    Layer.provide(HttpTransport.layer)
+    Layer.provide([HttpTransport.layer, HttpRevalidation.layer])
   )
 
 /** Something is done to the database before each claim. */

@@ -1,0 +1,111 @@
+/**
+ * The step before a transfer, for a request that was completed before: looks whether the file is still there as it was recorded, asks
+ * the server whether it is still what it has, and completes the download with that file if nothing says otherwise.
+ * What that takes is decided by `domain/Refetch`; fetching is left to the transfer.
+ *
+ * Nothing is written before the one message that ends the download, so a crash leaves nothing behind, and a restart looks anew. The
+ * file may be changed between the look and the message: then the row tells of the file as it was at the look, as any
+ * row does of a file that is changed after its end; the next request finds it altered.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { join } from "node:path"
+import type { Checksum } from "../domain/Checksum.js"
+import type { Download } from "../domain/Download.js"
+import * as DownloadError from "../domain/DownloadError.js"
+import { Succeeded } from "../domain/Message.js"
+import { type Kept, keptName, plan } from "../domain/Refetch.js"
+import type { StoreError } from "../domain/StoreError.js"
+import type { Shape as Disk } from "../services/PartFile.js"
+import type { Shape as Revalidation } from "../services/Revalidation.js"
+import type { Shape as Store } from "../services/Store.js"
+import type { Reporter } from "../services/Transport.js"
+import type { ChecksumLists } from "./ChecksumLists.js"
+import type { Verifier } from "./Verifier.js"
+
+type Failures = DownloadError.DownloadError | StoreError
+
+interface Dependencies {
+  readonly store: Store
+  readonly disk: Disk
+  readonly revalidation: Revalidation
+  readonly lists: ChecksumLists
+  readonly verifier: Verifier
+}
+
+/** Whether there is anything to look at: an earlier download of the same request, and nothing begun of this one. */
+export const mayBeUnchanged = ({ earlier, options, part, publishing }: Download): boolean =>
+  earlier !== null && options.refetch !== "always" && part === null && publishing === null
+
+export const make = ({ disk, lists, revalidation, store, verifier }: Dependencies) => {
+  /** What can't be read can't be proved to have the checksum. */
+  const hasChecksum = (checksum: Checksum | null, path: string, size: number) =>
+    Effect.gen(function* () {
+      const handle = yield* disk.open(path).pipe(Effect.orElseSucceed(Option.none))
+      if (Option.isNone(handle) || checksum === null) return false
+      return (yield* verifier.faultIn({ handle: handle.value, path, size }, checksum)) === undefined
+    }).pipe(
+      Effect.scoped,
+      Effect.catchIf(
+        (error) => error.reason !== "InvalidRequest",
+        () => Effect.succeed(false)
+      )
+    )
+
+  /** The file that will do, if there is one. */
+  const find = (download: Download, reporter: Reporter): Effect.Effect<Kept | undefined, Failures> =>
+    Effect.gen(function* () {
+      if (download.earlier === null) return undefined
+      const earlier = Option.getOrUndefined(yield* store.get(download.earlier))
+      const name = earlier && keptName(download, earlier)
+      // it may have been forgotten meanwhile
+      if (earlier === undefined || name === undefined) return undefined
+      reporter.gauge.state = "checking"
+      const file = join(download.directory, name)
+      const facts = yield* Effect.mapError(disk.facts(file), DownloadError.fromFile)
+      const planned = plan(download, earlier, Option.getOrUndefined(facts))
+      switch (planned._tag) {
+        case "Fetch":
+          yield* Effect.logInfo(`fetching it again: ${planned.why}`)
+          return undefined
+        case "Unchanged":
+          return planned
+        case "Verify": {
+          const checksum = yield* lists.settle(download.options.checksum, download, name)
+          if (yield* hasChecksum(checksum, file, planned.record.size)) return planned
+          yield* Effect.logInfo(`fetching it again: ${name} has not the checksum that is asked for`)
+          return undefined
+        }
+        case "Ask": {
+          const answer = yield* revalidation.ask(download, planned)
+          if (answer._tag === "Unchanged") return planned
+          yield* Effect.logInfo(`fetching it again: ${answer.why}`)
+          return undefined
+        }
+      }
+    })
+
+  /**
+   * Succeeds with the completed row, or undefined where the file has to be fetched. `transferred`: run when the network is not
+   * needed any more. Can be interrupted while it looks and asks, whatever the region around it.
+   */
+  const settle = (
+    download: Download,
+    reporter: Reporter,
+    transferred: Effect.Effect<void>
+  ): Effect.Effect<Download | void, Failures> =>
+    Effect.flatMap(
+      Effect.interruptible(Effect.annotateLogs(find(download, reporter), "download", download.id)),
+      (kept): Effect.Effect<Download | void, Failures> =>
+        kept === undefined
+          ? Effect.void
+          : Effect.zipRight(
+              transferred,
+              reporter.tell(
+                Succeeded({ outcome: "unchanged", record: kept.record, validator: kept.validator })
+              )
+            )
+    )
+
+  return { settle }
+}
