@@ -76,7 +76,7 @@ const make = Effect.gen(function* () {
       : Effect.fail(new StopTimeout({ downloads: left, timeout: shutdownTimeout }))
   )
 
-  if (autoStart) yield* start
+  // before the start: an interruption right after that must find it
   yield* Effect.addFinalizer(() =>
     stop.pipe(
       Effect.catchAll((error) => Effect.logError(error.message)),
@@ -86,6 +86,7 @@ const make = Effect.gen(function* () {
       Effect.catchAll((error) => Effect.logWarning(error.message))
     )
   )
+  if (autoStart) yield* start
 
   return Supervisor.of({
     ring: Effect.asVoid(Queue.offer(shared.doorbell, undefined)),

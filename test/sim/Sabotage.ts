@@ -101,17 +101,22 @@ export const onAnswers = (
     )
   )
 
-/** What a body is given to, once its head has been judged. */
+/** What a body is given to, changed. */
+export const piping = (
+  response: WireResponse,
+  change: (sink: ByteSink) => Partial<ByteSink>
+): WireResponse => ({
+  ...response,
+  pipe: (sink) => {
+    const changed: ByteSink = { ...sink, ...change(sink) }
+    sink.onDrain = () => changed.onDrain()
+    sink.onFailure = (error) => changed.onFailure(error)
+    return response.pipe(changed)
+  }
+})
+
 const onBodies = (change: (sink: ByteSink) => Partial<ByteSink>): typeof Engine.layer =>
-  onAnswers((response) => ({
-    ...response,
-    pipe: (sink) => {
-      const changed: ByteSink = { ...sink, ...change(sink) }
-      sink.onDrain = () => changed.onDrain()
-      sink.onFailure = (error) => changed.onFailure(error)
-      return response.pipe(changed)
-    }
-  }))
+  onAnswers((response) => piping(response, change))
 
 export const onDownloads = (change: (front: Front) => Partial<Front>): typeof Engine.layer =>
   Layer.effect(

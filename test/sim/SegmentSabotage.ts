@@ -1,13 +1,14 @@
 /**
- * Sabotages of what several connections of one download rest upon. Two of the rules are inside, between modules, where no seam of
- * the engine can be wrapped: those are replaced in the modules themselves, for as long as the sabotage lasts.
+ * Sabotages of what several connections of one download rest upon. One of the rules is inside, between modules, where no seam of
+ * the engine can be wrapped: it is replaced in its module, for as long as the sabotage lasts.
  */
 import * as Effect from "effect/Effect"
 import { vi } from "vitest"
 import * as Coverage from "../../src/domain/Coverage.js"
-import * as Sinks from "../../src/layers/SpanSink.js"
-import type { ByteSink } from "../../src/services/Wire.js"
-import { onAnswers, onDownloads, onHandles, quiet, type Sabotage } from "./Sabotage.js"
+import { overlapBytes } from "../../src/domain/Identity.js"
+import type { WireRequest, WireResponse } from "../../src/services/Wire.js"
+import { content } from "./Content.js"
+import { onAnswers, onDownloads, onHandles, piping, quiet, type Sabotage } from "./Sabotage.js"
 import type { Scenario } from "./Scenario.js"
 
 /** One long download over several connections that break, whose resource is replaced by another of its length. */
@@ -52,23 +53,31 @@ const unmarked = (scenario: Scenario): Scenario => {
     ...rest,
     corruption: 0,
     resources: resources.map((resource) => ({ ...resource, tagging: "none" })),
-    orders: orders.map((order) => ({ ...order, checksum: "right" }))
+    orders: orders.map((order) => ({
+      ...order,
+      checksum: "right",
+      options: { ...order.options, maxRetries: 3 }
+    })),
+    endings: [{ kind: "kill", time: 14_000 }]
   }
 }
 
-/** A sink that finds in the beginning of a body whatever it expects there. */
-const agreeable = (writer: ByteSink, sink: Sinks.SpanSink, expected: Uint8Array): Sinks.SpanSink => {
-  const write = sink.write
-  let seen = 0
-  return Object.assign(sink, {
-    write: (chunk: Uint8Array) => {
-      const length = Math.min(chunk.length, expected.length - seen)
-      const changed = chunk.slice()
-      changed.set(expected.subarray(seen, seen + length))
-      seen += length
-      return write(changed)
-    },
-    writer
+/** The body of a resumption without a validator, which begins like the version that was served first, whatever it is. */
+const agreeable = (response: WireResponse, { headers, url }: WireRequest): WireResponse => {
+  const field = (name: string) => headers.find(([one]) => one === name)?.[1]
+  const start = Number(/^bytes=(\d+)-/.exec(field("range") ?? "")?.[1])
+  if (response.status !== 206 || field("if-range") !== undefined) return response
+  const overlap = content(Number(/\/r(\d+)\.bin/.exec(url)![1]), 1, start, overlapBytes)
+  return piping(response, (sink) => {
+    let seen = 0
+    return {
+      write: (chunk) => {
+        const changed = chunk.slice()
+        changed.set(overlap.subarray(seen, seen + chunk.length))
+        seen += chunk.length
+        return sink.write(changed)
+      }
+    }
   })
 }
 
@@ -76,15 +85,7 @@ export const segmentSabotages: ReadonlyArray<Sabotage> = [
   {
     what: "an overlap check that always agrees",
     noticed: ["Q3"],
-    options: { vary: unmarked },
-    inside: () => {
-      const Real = Sinks.SpanSink
-      return vi
-        .spyOn(Sinks, "SpanSink")
-        .mockImplementation((writer, segment, options) =>
-          agreeable(writer, new Real(writer, segment, options), options.expected)
-        )
-    }
+    options: { vary: unmarked, engine: onAnswers(agreeable), time: 120_000 }
   },
   {
     what: "a judge that ignores the validators of parts",

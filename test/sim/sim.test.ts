@@ -8,7 +8,10 @@ import { run, type Report } from "./Run.js"
 import { betrayed, sabotages } from "./Sabotage.js"
 import { segmentSabotages } from "./SegmentSabotage.js"
 
-const seeds = Array.from({ length: 75 }, (_, i) => i + 1)
+/** Seeds that once broke a promise: an engine interrupted in the instant of its start. */
+const regressions = [433, 605, 809]
+
+const seeds = [...Array.from({ length: 60 }, (_, i) => i + 1), ...regressions]
 
 /** Empty if all oracles are content; else what to read, and how to see it happen. */
 const complaint = (report: Report): string =>
