@@ -182,7 +182,7 @@ const receive = (
       }
       if (sink.satisfied) return { _tag: "Fetched", last: false }
       yield* ended
-      const fault = Identity.bodyFault(body.bodyLength, received + expected.length)
+      const fault = Identity.bodyFault(body.bodyLength, received + sink.compared)
       if (fault !== undefined) {
         session.condemn()
         return { _tag: "Contradicted", fault, fresh: body.fresh }

@@ -73,7 +73,8 @@ export const run = (
     const { session } = given
     const { connections, stallTimeout, timeout } = given.download.options
     const fibers = yield* FiberSet.make<void>()
-    const running = new Map<Segment, Fiber.RuntimeFiber<void>>()
+    /** Those at work; their fibers, once they have any. */
+    const running = new Map<Segment, Fiber.RuntimeFiber<void> | undefined>()
     const ended: Array<readonly [Segment, Exit.Exit<Outcome, Failures>]> = []
     const bell = yield* Effect.makeLatch(false)
     const meter = new Meter()
@@ -101,8 +102,10 @@ export const run = (
       }
     }
 
-    const start = (segment: Segment) =>
-      watchdog
+    const start = (segment: Segment) => {
+      // before anything else runs: nobody else is to fetch its span
+      running.set(segment, undefined)
+      return watchdog
         .watch(Effect.scoped(fetch(context, segment)), {
           activity: segment.activity,
           timeout,
@@ -122,10 +125,11 @@ export const run = (
           (fetching) => FiberSet.run(fibers, fetching),
           // it may have ended already
           Effect.flatMap((fiber) =>
-            fiber.unsafePoll() === null ? Effect.sync(() => running.set(segment, fiber)) : Effect.void
+            running.has(segment) ? Effect.sync(() => running.set(segment, fiber)) : Effect.void
           ),
           Effect.asVoid
         )
+    }
 
     const stop = (segments: ReadonlyArray<Segment>) =>
       Effect.forEach(

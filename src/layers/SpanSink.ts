@@ -34,7 +34,8 @@ export class SpanSink implements ByteSink {
   satisfied = false
   /** It began with other bytes than are held. */
   different = false
-  private compared = 0
+  /** Bytes that were as expected. */
+  compared = 0
 
   constructor(
     private readonly writer: PartWriter,
