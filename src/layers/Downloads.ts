@@ -148,8 +148,12 @@ const make = Effect.gen(function* () {
     drained: orFailure(
       Effect.gen(function* () {
         const bell = yield* Effect.makeLatch(false)
+        const anyLeft = store.anyLeft({ adopt })
+        // what an engine has left that died a moment ago is in the queue as well
+        const adopted =
+          adopt && !store.isAlone ? Effect.zipRight(inheritance.until(anyLeft), anyLeft) : anyLeft
         if (store.isAlone) yield* store.onCommit(() => void bell.unsafeOpen())
-        while (yield* store.anyLeft({ adopt })) {
+        while ((yield* anyLeft) || (yield* adopted)) {
           yield* store.isAlone ? bell.await : Effect.sleep(pollInterval)
           yield* bell.close
         }
