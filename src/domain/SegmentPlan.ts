@@ -55,12 +55,10 @@ export interface Assignment<S extends Stream> {
   readonly from: S | undefined
 }
 
-const rateOf = (streams: ReadonlyArray<Stream>): { readonly mean: number; readonly best: number } => {
+const rateOf = (streams: ReadonlyArray<Stream>) => {
   const rates = streams.flatMap(({ rate }) => (rate === undefined ? [] : [rate]))
-  return {
-    mean: rates.length === 0 ? 0 : rates.reduce((sum, rate) => sum + rate, 0) / rates.length,
-    best: Math.max(0, ...rates)
-  }
+  const sum = rates.reduce((all, rate) => all + rate, 0)
+  return { sum, mean: rates.length === 0 ? 0 : sum / rates.length, best: Math.max(0, ...rates) }
 }
 
 const secondsToMillis = 1000
@@ -100,7 +98,7 @@ export const next = <S extends Stream>(
     const largest = free.reduce((a, b) => (b[1] - b[0] > a[1] - a[0] ? b : a))
     return { span: largest, from: undefined }
   }
-  const { best, mean } = rateOf(streams)
+  const { best, mean, sum } = rateOf(streams)
   if (mean === 0) return undefined
   // who would be last, with what is known of it
   const slowest = streams
@@ -108,8 +106,10 @@ export const next = <S extends Stream>(
     .reduce((a, b) => (b.time > a.time ? b : a))
   const { stream, time } = slowest
   const left = stream.end - stream.at
-  const allLeft = streams.reduce((sum, { at, end }) => sum + end - at, 0)
-  const normal = allLeft >= policy.minLeft && left >= 2 * policy.minHalf && time >= policy.minTime
+  const allLeft = streams.reduce((all, { at, end }) => all + end - at, 0)
+  // what those that are new will bring is not counted upon
+  const allTime = (allLeft / sum) * secondsToMillis
+  const normal = allLeft >= policy.minLeft && left >= 2 * policy.minHalf && allTime >= policy.minTime
   const crawls =
     (stream.rate ?? mean) * crawling <= best &&
     time >= longTimes * policy.minTime &&
