@@ -11,8 +11,8 @@ import { defaultPolicy, type Policy as SegmentPolicy } from "../domain/SegmentPl
 /** @see {@link EngineOptions} */
 export interface EngineOptionsShape {
   /**
-   * Downloads at once. More keep a fast line busy with small files; each costs a connection, a descriptor and up to 4 MiB
-   * of buffers while its disk is slower than its server. @default 3
+   * Downloads at once. More keep a fast line busy with small files; each costs a descriptor, and for each of its connections up
+   * to 4 MiB of buffers while its disk is slower than its server. @default 3
    */
   readonly concurrency: number
   /**
