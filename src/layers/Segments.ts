@@ -12,7 +12,6 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberSet from "effect/FiberSet"
 import * as Coverage from "../domain/Coverage.js"
 import type * as DownloadError from "../domain/DownloadError.js"
 import * as Plan from "../domain/SegmentPlan.js"
@@ -72,7 +71,7 @@ export const run = (
   Effect.gen(function* () {
     const { session } = given
     const { connections, stallTimeout, timeout } = given.download.options
-    const fibers = yield* FiberSet.make<void>()
+    const scope = yield* Effect.scope
     /** Those at work; their fibers, once they have any. */
     const running = new Map<Segment, Fiber.RuntimeFiber<void> | undefined>()
     const ended: Array<readonly [Segment, Exit.Exit<Outcome, Failures>]> = []
@@ -122,12 +121,15 @@ export const run = (
               bell.unsafeOpen()
             })
           ),
-          (fetching) => FiberSet.run(fibers, fetching),
+          // in one step with its being known to the scope: what was forked is waited for, whatever comes in between
+          Effect.interruptible,
+          Effect.forkIn(scope),
           // it may have ended already
           Effect.flatMap((fiber) =>
             running.has(segment) ? Effect.sync(() => running.set(segment, fiber)) : Effect.void
           ),
-          Effect.asVoid
+          Effect.asVoid,
+          Effect.uninterruptible
         )
     }
 
