@@ -44,6 +44,11 @@ export type Message = Data.TaggedEnum<{
     readonly outcome: Outcome
     readonly record: FinalRecord
     readonly validator?: Validator
+    /**
+     * Of a file that is left as it is: the checksum it has been found to have. Where the row asks for another by now, or for the
+     * file to be fetched whatever there is, nothing is recorded.
+     */
+    readonly verified?: Expected | null
   }
   Failed: { readonly failure: Failure; readonly verdict: Verdict }
   /** The worker was interrupted and has let go of everything. */

@@ -9,7 +9,7 @@
  */
 import * as Option from "effect/Option"
 import { parseLength } from "./ByteRange.js"
-import { same } from "./Checksum.js"
+import { isList, same } from "./Checksum.js"
 import type { Download, FinalRecord } from "./Download.js"
 import { type DownloadError, fromStatus, make } from "./DownloadError.js"
 import type { FileFacts } from "./FileFacts.js"
@@ -71,7 +71,9 @@ export const plan = (download: Download, earlier: Download, facts: FileFacts | u
   const { checksum, refetch } = download.options
   if (checksum !== null) {
     // what it was found to have when it got its name, it still has
-    const verified = earlier.options.checksum !== null && same(earlier.options.checksum, checksum)
+    const known = earlier.options.checksum
+    // a list may say something else by now
+    const verified = !isList(checksum) && known !== null && same(known, checksum)
     return { _tag: verified ? "Unchanged" : "Verify", ...kept }
   }
   const asks = refetch === "if-changed" && conditions(kept.validator).length > 0

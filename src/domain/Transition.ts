@@ -22,7 +22,7 @@ export const table: Record<Tag, Row> = {
   Identified: { processing: ["processing"] },
   Checkpointed: { processing: ["processing"] },
   Publishing: { processing: ["processing"] },
-  Succeeded: { processing: ["completed"] },
+  Succeeded: { processing: ["completed", "processing"] },
   Failed: { processing: ["retrying", "waiting", "failed", "paused", "cancelled"] },
   Released: { processing: ["pending", "paused", "cancelled"] },
   Abandoned: { processing: ["pending", "failed", "paused", "cancelled"] },
@@ -133,6 +133,11 @@ const apply = (download: Download, message: Message, at: number): Download => {
           }
         : download
     case "Succeeded":
+      if (
+        message.outcome === "unchanged" &&
+        (!isVerified(download, message.verified ?? null) || download.options.refetch === "always")
+      )
+        return download
       return {
         ...download,
         status: "completed",
@@ -206,7 +211,10 @@ const apply = (download: Download, message: Message, at: number): Download => {
 const resumable = (download: Download, bytes: number): boolean =>
   bytes > download.attemptFrom &&
   download.validator !== null &&
-  (canProve(download.validator) || download.options.checksum !== null)
+  (canProve(download.validator) ||
+    // the digest of the whole decides, where its length is known
+    (download.total !== null &&
+      (download.options.checksum !== null || download.validator.digest !== undefined)))
 
 /**
  * Failures that no progress makes up for: the bytes came well and were the wrong ones, so that the next ones' coming well

@@ -125,7 +125,13 @@ export const make: Effect.Effect<ChecksumLists, never, Wire | Scope.Scope> = Eff
       .pipe(
         Effect.mapError(told(expected, download)),
         Effect.flatMap((text) =>
-          Sums.find(text, Sums.namesOf(name, download.url), expected.algorithm, expected.url)
+          // what the server calls it comes last: it must not choose which entry its bytes are compared with
+          Sums.find(
+            text,
+            [...Sums.namesOf(download.output, download.url), name],
+            expected.algorithm,
+            expected.url
+          )
         ),
         Effect.map((found): Checksum => ({ ...found, from: expected.url }))
       )

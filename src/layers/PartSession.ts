@@ -67,7 +67,9 @@ export interface PartSession {
   /** Gives up what is held and starts at 0. The name of the file in the way, where the policy is to skip then. */
   readonly begin: (beginning: Beginning) => Effect.Effect<Option.Option<string>, Failures>
   /** From now on nothing of what is held is claimed: it has proved to be other than it said. To be followed by `renounce`. */
-  readonly condemn: () => void
+  readonly condemn: (fault: DownloadError.DownloadError) => void
+  /** Why nothing of what is held counts, until that has been given up. */
+  readonly condemned: DownloadError.DownloadError | undefined
   /** Gives up what is held. */
   readonly renounce: Effect.Effect<void, Failures>
   /** Starts writing from an offset on. To be called after `begin`, or where something is held. */
@@ -113,7 +115,7 @@ export const open = (
     let recorded = download.checkpoint
     let directorySynced = download.checkpoint > 0
     let syncFailure: FileError | undefined
-    let condemned = false
+    let condemned: DownloadError.DownloadError | undefined
     /** Everything that had come by then is recorded. */
     let recordedAt = monotonicOf(clock)
     reporter.gauge.received = Coverage.count(writers.accepted)
@@ -154,7 +156,7 @@ export const open = (
         if (download.part === null && !reused) yield* reporter.note(message)
         else yield* reporter.tell(message)
         part = to
-        condemned = false
+        condemned = undefined
         recorded = 0
         total = version.total
         validator = version.validator
@@ -186,7 +188,7 @@ export const open = (
 
     /** Syncs and claims what is written. */
     const claim = Effect.gen(function* () {
-      if (part === undefined || condemned || syncFailure !== undefined) return
+      if (part === undefined || condemned !== undefined || syncFailure !== undefined) return
       const now = monotonicOf(clock)
       const coverage = writers.written
       const recordedNow = writers.mark()
@@ -232,12 +234,17 @@ export const open = (
         return writers.accepted
       },
       begin,
-      condemn: () => {
-        condemned = true
+      condemn: (fault) => {
+        condemned ??= fault
+      },
+      get condemned() {
+        return condemned
       },
       renounce: stepwise(Effect.zipRight(writers.finish, renounce)),
       write: (start, version) => {
-        ;({ total, validator } = version)
+        total = version.total
+        // another connection's answer may have told of a digest meanwhile
+        validator = Validators.joined(validator, version.validator)
         reporter.gauge.total = total
         const writer = PartWriter.make(
           part!.handle,
@@ -268,13 +275,13 @@ export const open = (
           return claim
         })
       ),
-      sound: Effect.suspend(() =>
-        syncFailure === undefined ? Effect.void : DownloadError.fromFile(syncFailure)
+      sound: Effect.suspend(
+        () => condemned ?? (syncFailure === undefined ? Effect.void : DownloadError.fromFile(syncFailure))
       ),
       keep: stepwise(
         Effect.zipRight(
           writers.finish,
-          Effect.suspend(() => Effect.ignore(condemned ? renounce : claim))
+          Effect.suspend(() => Effect.ignore(condemned === undefined ? claim : renounce))
         )
       )
     } satisfies PartSession

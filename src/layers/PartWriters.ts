@@ -55,14 +55,15 @@ export class PartWriters {
 
   /** Ends one, and takes what it has written as held: so many bytes. */
   settle(writer: PartWriter): Effect.Effect<number, FileError> {
-    return Effect.map(writer.finish, () => {
+    return Effect.flatMap(Effect.exit(writer.finish), (exit) => {
       for (const one of this.writing) {
         if (one.writer !== writer) continue
         this.writing.delete(one)
+        // also where it has failed: what it had accepted beyond that is nowhere
         this.settled = Coverage.add(this.settled, one.start, writer.written)
-        return writer.written - one.start
+        return Effect.as(exit, writer.written - one.start)
       }
-      return 0
+      return Effect.as(exit, 0)
     })
   }
 

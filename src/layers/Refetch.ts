@@ -10,7 +10,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { join } from "node:path"
-import type { Checksum } from "../domain/Checksum.js"
+import type { Checksum, Expected } from "../domain/Checksum.js"
 import type { Download } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import { Succeeded } from "../domain/Message.js"
@@ -33,6 +33,11 @@ interface Dependencies {
   readonly verifier: Verifier
 }
 
+/** A file that will do, and the checksum it has been found to have. */
+interface Found extends Kept {
+  readonly verified: Expected | null
+}
+
 /** Whether there is anything to look at: an earlier download of the same request, and nothing begun of this one. */
 export const mayBeUnchanged = ({ earlier, options, part, publishing }: Download): boolean =>
   earlier !== null && options.refetch !== "always" && part === null && publishing === null
@@ -53,7 +58,7 @@ export const make = ({ disk, lists, revalidation, store, verifier }: Dependencie
     )
 
   /** The file that will do, if there is one. */
-  const find = (download: Download, reporter: Reporter): Effect.Effect<Kept | undefined, Failures> =>
+  const find = (download: Download, reporter: Reporter): Effect.Effect<Found | undefined, Failures> =>
     Effect.gen(function* () {
       if (download.earlier === null) return undefined
       const earlier = Option.getOrUndefined(yield* store.get(download.earlier))
@@ -69,16 +74,17 @@ export const make = ({ disk, lists, revalidation, store, verifier }: Dependencie
           yield* Effect.logInfo(`fetching it again: ${planned.why}`)
           return undefined
         case "Unchanged":
-          return planned
+          return { ...planned, verified: download.options.checksum }
         case "Verify": {
           const checksum = yield* lists.settle(download.options.checksum, download, name)
-          if (yield* hasChecksum(checksum, file, planned.record.size)) return planned
+          if (yield* hasChecksum(checksum, file, planned.record.size))
+            return { ...planned, verified: checksum }
           yield* Effect.logInfo(`fetching it again: ${name} has not the checksum that is asked for`)
           return undefined
         }
         case "Ask": {
           const answer = yield* revalidation.ask(download, planned)
-          if (answer._tag === "Unchanged") return planned
+          if (answer._tag === "Unchanged") return { ...planned, verified: null }
           yield* Effect.logInfo(`fetching it again: ${answer.why}`)
           return undefined
         }
@@ -99,11 +105,18 @@ export const make = ({ disk, lists, revalidation, store, verifier }: Dependencie
       (kept): Effect.Effect<Download | void, Failures> =>
         kept === undefined
           ? Effect.void
-          : Effect.zipRight(
-              transferred,
+          : Effect.flatMap(
               reporter.tell(
-                Succeeded({ outcome: "unchanged", record: kept.record, validator: kept.validator })
-              )
+                Succeeded({
+                  outcome: "unchanged",
+                  record: kept.record,
+                  validator: kept.validator,
+                  verified: kept.verified
+                })
+              ),
+              (row): Effect.Effect<Download | void, Failures> =>
+                // something else was asked for meanwhile
+                row.status === "processing" ? settle(row, reporter, transferred) : Effect.as(transferred, row)
             )
     )
 

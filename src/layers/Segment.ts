@@ -64,8 +64,8 @@ export interface Context {
   distrusted: boolean
   /** The server does not understand If-Range. */
   plainly: boolean
-  /** The part can't be written to. */
-  broken: boolean
+  /** Why the part can't be written to. */
+  broken: DownloadError.DownloadError | undefined
 }
 
 /** A connection at work. */
@@ -171,9 +171,9 @@ const receive = (
       )
       const ended = yield* Effect.exit(restore(response.pipe(bounded)))
       const disowned = bounded.excess ?? misframed(ended)
-      if (disowned !== undefined) session.condemn()
-      const received = yield* Effect.tapError(session.settle(writer), () =>
-        Effect.sync(() => (context.broken = true))
+      if (disowned !== undefined) session.condemn(disowned)
+      const received = yield* Effect.tapError(session.settle(writer), (error) =>
+        Effect.sync(() => (context.broken ??= error))
       )
       if (disowned !== undefined) return { _tag: "Contradicted", fault: disowned, fresh: body.fresh }
       if (sink.different) {
@@ -184,7 +184,7 @@ const receive = (
       yield* ended
       const fault = Identity.bodyFault(body.bodyLength, received + sink.compared)
       if (fault !== undefined) {
-        session.condemn()
+        session.condemn(fault)
         return { _tag: "Contradicted", fault, fresh: body.fresh }
       }
       const { total } = body
@@ -208,7 +208,9 @@ export const fetch = (context: Context, segment: Segment): Effect.Effect<Outcome
     const { response, url } = yield* context.follow(asked.headers, segment.activity)
     const now = yield* Clock.currentTimeMillis
     const path = url.pathname === new URL(download.url).pathname ? undefined : url.pathname
-    const verdict = Identity.judge(held, asked, response.status, response.headers, now, path)
+    // other connections may have learnt more meanwhile
+    const known = context.distrusted ? held : session.held
+    const verdict = Identity.judge(known, asked, response.status, response.headers, now, path)
     if (verdict._tag !== "Body") yield* response.discard
     switch (verdict._tag) {
       case "Failed":

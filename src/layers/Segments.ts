@@ -89,7 +89,7 @@ export const run = (
       ...given,
       distrusted: false,
       plainly: false,
-      broken: false,
+      broken: undefined,
       onBody: (segment, body) => {
         if (!segment.leads) return
         divisible = body.ranges && body.total !== undefined && canProve(body.validator)
@@ -201,7 +201,7 @@ export const run = (
         if (Exit.isFailure(exit)) {
           const { cause } = exit
           if (Cause.isInterruptedOnly(cause)) return undefined
-          if (context.broken || !Cause.isFailure(cause) || (segment.leads && running.size === 0))
+          if (!Cause.isFailure(cause) || (segment.leads && running.size === 0))
             return yield* Effect.failCause(cause)
           if (segment.brought < welcome) ramp = Plan.refused(running.size)
           return undefined
@@ -235,6 +235,14 @@ export const run = (
       for (let next = ended.shift(); next !== undefined; next = ended.shift()) {
         const result = yield* conclude(...next)
         if (result !== undefined) return result
+      }
+      // also where a connection was stopped before it could say so
+      if (context.broken !== undefined) return yield* context.broken
+      const { condemned } = session
+      if (condemned !== undefined) {
+        yield* alone(condemned.detail)
+        yield* session.renounce
+        return yield* condemned
       }
       if (running.size > 0) yield* others
       else if (!context.distrusted && session.held.bytes === total()) return { _tag: "Complete" } as const

@@ -54,6 +54,7 @@ const messages: ReadonlyArray<Message.Message> = [
   checkpointed(10),
   Message.Publishing({ record, verified: null }),
   Message.Succeeded({ outcome: "fetched", record }),
+  Message.Succeeded({ outcome: "unchanged", record }),
   failedWith(retryAt),
   failedWith(waitUntil),
   failedWith(final),
@@ -100,18 +101,23 @@ describe("the transition table", () => {
         const reached = new Set<Status>()
         let rejected = 0
         let tried = 0
-        for (const desired of desires) {
-          for (const crashes of [0, maxCrashes]) {
-            for (const message of messages.filter((each) => each._tag === tag)) {
-              tried++
-              Either.match(transition(download({ status, desired, crashes }), message, 1), {
-                onLeft: (error) => {
-                  rejected++
-                  expect(error).toEqual({ _tag: "Rejected", message: tag, status })
-                },
-                onRight: (next) => reached.add(next.status)
-              })
-            }
+        const before = desires.flatMap((desired) =>
+          [0, maxCrashes].flatMap((crashes) =>
+            (["if-changed", "always"] as const).map((refetch) =>
+              download({ status, desired, crashes, options: { ...download({}).options, refetch } })
+            )
+          )
+        )
+        for (const one of before) {
+          for (const message of messages.filter((each) => each._tag === tag)) {
+            tried++
+            Either.match(transition(one, message, 1), {
+              onLeft: (error) => {
+                rejected++
+                expect(error).toEqual({ _tag: "Rejected", message: tag, status })
+              },
+              onRight: (next) => reached.add(next.status)
+            })
           }
         }
         const entry = table[tag][status]

@@ -18,10 +18,12 @@ const size = 8 * 1024 * KiB
 /** The byte at an offset of a version. */
 const byteAt = (at: number, version: number): number => (at * 31 + (at >> 8) * 17 + version * 101) & 0xff
 
+const wholes = new Map<number, Uint8Array>()
+
 const content = (start: number, end: number, version = 1): Uint8Array => {
-  const bytes = new Uint8Array(end - start)
-  for (let at = start; at < end; at++) bytes[at - start] = byteAt(at, version)
-  return bytes
+  const whole = wholes.get(version) ?? Uint8Array.from({ length: size }, (_, at) => byteAt(at, version))
+  wholes.set(version, whole)
+  return whole.slice(start, end)
 }
 
 interface Answering {

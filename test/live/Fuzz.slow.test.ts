@@ -5,8 +5,8 @@ import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { run } from "./fuzz/Fuzz.js"
 
-const seed = Number(process.env["SLUICE_SEED"] ?? Date.now() % 1_000_000)
-const [rounds, count] = [5, 2000]
+const seed = Number(process.env["SLUICE_SEED"] ?? 1)
+const [rounds, count] = [2, 2000]
 
 it.live(
   `${rounds * count} answers changed at random, seeds from ${seed}`,

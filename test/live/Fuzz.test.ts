@@ -1,14 +1,15 @@
 /**
- * A short fuzz run over heads and framing. The seed is another one each time, and printed; SLUICE_SEED repeats one.
+ * A short fuzz run over heads and framing, the same each time; `npm run fuzz` goes where it has not been. SLUICE_SEED chooses
+ * another seed.
  */
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { run } from "./fuzz/Fuzz.js"
 
-const seed = Number(process.env["SLUICE_SEED"] ?? Date.now() % 1_000_000)
+const seed = Number(process.env["SLUICE_SEED"] ?? 1)
 const count = 250
 
-for (const one of [1, seed]) {
+for (const one of [seed]) {
   it.live(
     `${count} answers changed at random, seed ${one}`,
     () =>

@@ -26,7 +26,8 @@ describe("kill -9", () => {
       let taken: number | undefined
       for (let kill = 1; kill <= 10; kill++) {
         const point = origin.sent(path) + chance.int(MiB, 7 * MiB)
-        const running = yield* world.startGet(path)
+        // by one connection, whose bytes come in order
+        const running = yield* world.startGet(path, "--connections", "1")
         yield* running.during(origin.until(() => origin.sent(path) >= point))
         // the bytes of this process alone are what it may have to fetch again, and only beyond its last checkpoint
         const received = (yield* freeze(running, origin)) ?? NaN

@@ -13,6 +13,9 @@ const MiB = 1024 * KiB
 /** Files up to this size are taken whole: a kill costs all of one, and nothing of it is resumed. */
 const wholeSize = 64 * KiB
 
+/** By one connection each: their bytes come in order, so that what a kill costs is what was served twice. */
+export const alone = ["--connections", "1"] as const
+
 /** The larger of these and of one second of transfer may be fetched again, per connection (PROMISES Q3). */
 const allowance = 8 * MiB
 

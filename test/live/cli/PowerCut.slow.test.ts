@@ -48,11 +48,14 @@ describe("power cuts", () => {
             if (small) reserve.sort((a, b) => Number(b.kind === "small") - Number(a.kind === "small"))
             const some = reserve.splice(0, count)
             const how = ["--quiet", "--db", database, "--dir", dir, "--retry-delay", "200ms"]
-            return Effect.map(world.run("add", ...how, ...more, ...some.map(({ url }) => url)), (added) => {
-              expect(added).toMatchObject({ code: 0, stderr: "" })
-              ledger.acknowledge(added.stdout.trim().split("\n"), some)
-              return some
-            })
+            return Effect.map(
+              world.run("add", ...Load.alone, ...how, ...more, ...some.map(({ url }) => url)),
+              (added) => {
+                expect(added).toMatchObject({ code: 0, stderr: "" })
+                ledger.acknowledge(added.stdout.trim().split("\n"), some)
+                return some
+              }
+            )
           })
         const engine = ["run", "--db", database, "--concurrency", "8", "--quiet", ...durability]
         const requests = () => origins.reduce((sum, { requests }) => sum + requests.length, 0)

@@ -25,7 +25,16 @@ const ended = new Set(["completed", "cancelled", "failed"])
 
 const add = (world: World, ledger: Ledger, items: ReadonlyArray<Load.Item>) =>
   Effect.map(
-    world.run("add", "--quiet", "--dir", world.dir, "--retry-delay", "200ms", ...items.map(({ url }) => url)),
+    world.run(
+      "add",
+      ...Load.alone,
+      "--quiet",
+      "--dir",
+      world.dir,
+      "--retry-delay",
+      "200ms",
+      ...items.map(({ url }) => url)
+    ),
     ({ code, stderr, stdout }) => {
       expect([code, stderr]).toEqual([0, ""])
       ledger.acknowledge(stdout.trim().split("\n"), items)
@@ -89,11 +98,14 @@ class Orders {
     const [id] = this.paused
     if (id === undefined) return Effect.void
     const { url } = this.ledger.items.get(id)!
-    return Effect.map(this.world.run("add", "--quiet", "--dir", this.world.dir, url), ({ code, stdout }) => {
-      expect([code, stdout]).toEqual([0, `${id}\n`])
-      // it is to run, whoever asks
-      this.paused.delete(id)
-    })
+    return Effect.map(
+      this.world.run("add", ...Load.alone, "--quiet", "--dir", this.world.dir, url),
+      ({ code, stdout }) => {
+        expect([code, stdout]).toEqual([0, `${id}\n`])
+        // it is to run, whoever asks
+        this.paused.delete(id)
+      }
+    )
   })
 
   readonly next = Effect.suspend(() => {
