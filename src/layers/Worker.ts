@@ -143,6 +143,8 @@ export const make = ({ disk, hasher, lists, options, revalidation, store, transp
       const storeFailure = Option.filter(Cause.failureOption(cause), (error) => error._tag === "StoreError")
       if (Option.isSome(storeFailure)) return yield* storeFailure.value
       const row = Option.getOrElse(yield* store.get(download.id), () => download)
+      // interrupted in the instant after its end was recorded
+      if (row.status !== "processing") return row
       if (Cause.isInterruptedOnly(cause)) return yield* store.tell(download.id, Released())
       const error = yield* failureOf(cause)
       const now = yield* Clock.currentTimeMillis
