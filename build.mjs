@@ -25,6 +25,8 @@ const common = {
   treeShaking: true,
   minifySyntax: true,
   minifyWhitespace: true,
+  // the command runs as a script, which has no loader of modules: what is loaded later is required
+  supported: { "dynamic-import": false },
   logLevel: "warning",
   logOverride: { "empty-import-meta": "silent" },
   write: false

@@ -1,9 +1,35 @@
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const slow = "test/**/*.slow.test.ts"
 const report = process.env["SLUICE_TEST_REPORT"]
+
+/** Files that take the longest, by what their paths contain: begun first, or they would be what everything waits for at the end. */
+const long = [
+  "campaign",
+  "Torture",
+  "fleet",
+  "sim.test",
+  "Secrets",
+  "SqlStore",
+  "HostGates",
+  "Names",
+  "Parts",
+  "Limits",
+  "Kill"
+]
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = long.findIndex((part) => moduleId.includes(part))
+      return at < 0 ? long.length : at
+    }
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b))
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -19,17 +45,20 @@ export default defineConfig({
     // Processes, not threads: better-sqlite3 is a native addon, and tests send signals.
     pool: "forks",
     maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Files of one project share a process, so Effect is loaded once per worker. Said here: what a project says of it is ignored.
+    poolOptions: { forks: { isolate: false } },
     // CI asks for a JSON report by this variable, and counts the tests in it.
     reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
-        // Pure functions and layers under TestClock; files share a process, so effect is loaded once per worker.
+        // Pure functions and layers under TestClock.
         extends: true,
         test: {
           name: "unit",
           include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
           exclude: ["test/sim/**", "test/live/**", slow],
-          isolate: false,
+          setupFiles: ["test/QuickTestClock.ts"],
           // a bound on a hang, not on speed: a busy machine must not fail a test
           testTimeout: 60_000
         }
@@ -41,7 +70,6 @@ export default defineConfig({
           name: "sim",
           include: ["test/sim/**/*.test.ts"],
           exclude: [slow],
-          isolate: false,
           testTimeout: 60_000
         }
       },
@@ -58,13 +86,13 @@ export default defineConfig({
         }
       },
       {
-        // Big files, long simulations; one file at a time.
+        // Big files, long simulations.
         extends: true,
         test: {
           name: "slow",
           include: [slow],
+          setupFiles: ["test/QuickTestClock.ts"],
           sequence: { groupOrder: 2 },
-          poolOptions: { forks: { singleFork: true } },
           testTimeout: 600_000,
           hookTimeout: 60_000
         }

@@ -5,10 +5,11 @@
  * The process gets a session of its own, so that an interruption can end all of it: GNU time does not pass signals on.
  */
 import * as Effect from "effect/Effect"
-import { type ChildProcess, execFile, spawn } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Failure } from "./Failure.js"
+import { end } from "./Child.js"
 import * as Machine from "./Machine.js"
 
 /** Times in seconds, memory in bytes. */
@@ -71,17 +72,6 @@ const environment = (scratch: string): NodeJS.ProcessEnv => ({
   XDG_STATE_HOME: scratch,
   LC_ALL: "C"
 })
-
-/** Ends a process and its descendants, and waits until it is gone. */
-const end = (child: ChildProcess): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
-      resume(Effect.void)
-      return
-    }
-    child.once("exit", () => resume(Effect.void))
-    process.kill(-child.pid, "SIGKILL")
-  })
 
 const execute = (command: ReadonlyArray<string>, cwd: string, scratch: string) =>
   Effect.async<number, Failure>((resume) => {

@@ -8,6 +8,7 @@ import { SqliteClient } from "@effect/sql-sqlite-node"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { Downloads, layerClient } from "sluice"
@@ -46,8 +47,17 @@ const program = Effect.gen(function* () {
   return yield* sql<{ url: string; path: string | null }>`SELECT url, path FROM papers ORDER BY url`
 })
 
+/** The log goes to stderr: stdout is the program's. */
+const log = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
+
 const papers = await program.pipe(
-  Effect.provide(layerClient({ concurrency: 4 }).pipe(Layer.provideMerge(library), Layer.provideMerge(sql))),
+  Effect.provide(
+    layerClient({ concurrency: 4 }).pipe(
+      Layer.provideMerge(library),
+      Layer.provideMerge(sql),
+      Layer.provide(log)
+    )
+  ),
   Effect.runPromise
 )
 for (const { path, url } of papers) console.log(url, path ?? "not there")

@@ -7,6 +7,8 @@
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Schedule from "effect/Schedule"
 import { appendFile, readFile, rename, writeFile } from "node:fs/promises"
 import { type Completed, type Delivery, Downloads, layer } from "sluice"
@@ -52,4 +54,10 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${completed} downloaded, ${failed} not`)
 })
 
-await program.pipe(Effect.provide(layer({ database: "textures.db", concurrency: 4 })), Effect.runPromise)
+/** The log goes to stderr: stdout is the program's. */
+const log = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
+
+await program.pipe(
+  Effect.provide(Layer.provide(layer({ database: "textures.db", concurrency: 4 }), log)),
+  Effect.runPromise
+)

@@ -37,6 +37,9 @@ export {
   type FileOptions,
   type Options
 } from "./programs/engine.js"
+export type { ClientCertificate, TlsOptions } from "./layers/Tls.js"
+export * as Pool from "./layers/Pool.js"
+export * as Destination from "./layers/Destinations.js"
 export type { Durability } from "./domain/Durability.js"
 export { EngineOptions, type EngineOptionsShape } from "./services/EngineOptions.js"
 export type {
@@ -55,6 +58,7 @@ export { DownloadId } from "./domain/DownloadId.js"
 export type { Algorithm, Checksum, ChecksumFile, ChecksumList } from "./domain/Checksum.js"
 export type { Completed } from "./domain/Completion.js"
 export { DownloadEvent } from "./domain/DownloadEvent.js"
+export { HostEvent } from "./domain/HostEvent.js"
 export type { Attempt } from "./domain/Attempt.js"
 export type { Affected, Command, Selection } from "./domain/Selection.js"
 export type { CoolingHost, ListedEngine, Stats } from "./domain/Stats.js"
@@ -62,11 +66,11 @@ export type { Progress } from "./domain/Progress.js"
 export type {
   ConflictPolicy,
   DownloadOptions,
-  DownloadRequest,
-  Header,
   RefetchPolicy,
   RequestOptions
-} from "./domain/DownloadRequest.js"
+} from "./domain/DownloadOptions.js"
+export type { DownloadRequest, Header } from "./domain/DownloadRequest.js"
+export type { Pieces } from "./domain/Pieces.js"
 export type { Known, Result, Verification, Voucher } from "./domain/Verification.js"
 export type { Ending } from "./domain/Ending.js"
 export type { Consumer } from "./domain/Consumer.js"
@@ -78,7 +82,12 @@ export { ConsumerBusy, ConsumerUnknown } from "./domain/Consumer.js"
 export { StopTimeout, StoreError, type StoreErrorReason } from "./domain/StoreError.js"
 
 // policies
+export * as Admission from "./domain/Admission.js"
+export { defaultPolicy as defaultGate, type Policy as GatePolicy } from "./domain/HostGate.js"
 export type { RetryPolicy } from "./domain/RetryPolicy.js"
+
+// what an engine measures
+export * as Metrics from "./layers/Metrics.js"
 
 // to put an engine together from other parts: another network, another disk, another database
 export * as Database from "./layers/Database.js"

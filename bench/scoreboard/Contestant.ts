@@ -57,52 +57,50 @@ const aria2: Make =
     url
   ]
 
-const wget: Make =
-  (program) =>
-  ({ ca, connections, directory, name, sha256, url }) =>
-    sha256 !== undefined || connections > 1
-      ? undefined
-      : [
-          program,
-          "--no-config",
-          "-q",
-          "--no-hsts",
-          "-P",
-          directory,
-          "--tries=3",
-          "--waitretry=1",
-          "--timeout=10",
-          ...(name === undefined ? ["--content-disposition"] : ["-c"]),
-          ...option("--ca-certificate", ca),
-          url
-        ]
+/** Of a program that knows neither digests nor several connections. */
+const plain =
+  (command: (errand: Errand) => ReadonlyArray<string>): Contestant["command"] =>
+  (errand) =>
+    errand.sha256 !== undefined || errand.connections > 1 ? undefined : command(errand)
 
-const curl: Make =
-  (program) =>
-  ({ ca, connections, directory, name, sha256, url }) =>
-    sha256 !== undefined || connections > 1
-      ? undefined
-      : [
-          program,
-          "-q",
-          "-sS",
-          "-f",
-          "-L",
-          "--retry",
-          "2",
-          "--connect-timeout",
-          "10",
-          "--speed-time",
-          "10",
-          "--speed-limit",
-          "1",
-          // curl can't continue what it has not named
-          ...(name === undefined
-            ? ["-O", "-J", "--output-dir", directory]
-            : ["-C", "-", "-o", join(directory, name)]),
-          ...(ca === undefined ? [] : ["--cacert", ca]),
-          url
-        ]
+const wget: Make = (program) =>
+  plain(({ ca, directory, name, url }) => [
+    program,
+    "--no-config",
+    "-q",
+    "--no-hsts",
+    "-P",
+    directory,
+    "--tries=3",
+    "--waitretry=1",
+    "--timeout=10",
+    ...(name === undefined ? ["--content-disposition"] : ["-c"]),
+    ...option("--ca-certificate", ca),
+    url
+  ])
+
+const curl: Make = (program) =>
+  plain(({ ca, directory, name, url }) => [
+    program,
+    "-q",
+    "-sS",
+    "-f",
+    "-L",
+    "--retry",
+    "2",
+    "--connect-timeout",
+    "10",
+    "--speed-time",
+    "10",
+    "--speed-limit",
+    "1",
+    // curl can't continue what it has not named
+    ...(name === undefined
+      ? ["-O", "-J", "--output-dir", directory]
+      : ["-C", "-", "-o", join(directory, name)]),
+    ...(ca === undefined ? [] : ["--cacert", ca]),
+    url
+  ])
 
 const others: ReadonlyArray<readonly [name: string, make: Make]> = [
   ["aria2c", aria2],

@@ -4,13 +4,15 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type ChildProcess, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { make as makeOrigin, type Origin } from "../../test/live/Origin.js"
 import { selfSigned } from "../../test/live/origin/Certificate.js"
+import { relayTo } from "../../test/live/TlsRelay.js"
+import { end } from "../Child.js"
 import type { Contestant } from "./Contestant.js"
 import { path, type Situation } from "./Situation.js"
 
@@ -29,16 +31,6 @@ const temporary = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "sluice-scoreboard-"))),
   (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 }))
 )
-
-const end = (child: ChildProcess): Effect.Effect<void> =>
-  Effect.async<void>((resume) => {
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
-      resume(Effect.void)
-      return
-    }
-    child.once("exit", () => resume(Effect.void))
-    process.kill(-child.pid, "SIGKILL")
-  })
 
 interface Running {
   /** Null where a signal ended it. */
@@ -122,14 +114,17 @@ export const play = (contestant: Contestant, situation: Situation): Effect.Effec
     const [directory, scratch] = [join(root, "a", "files"), join(root, "scratch")]
     fs.mkdirSync(directory, { recursive: true })
     fs.mkdirSync(scratch)
-    const origin = yield* makeOrigin()
+    const { downgrade = false, tlsCut } = situation
+    const tls = selfSigned()
+    const ca = downgrade || tlsCut !== undefined ? join(scratch, "ca.pem") : undefined
+    if (ca !== undefined) fs.writeFileSync(ca, tls.cert)
+    const origin = yield* makeOrigin(tlsCut === undefined ? {} : { tls })
     origin.set(path, situation.script)
     let url = origin.url(path)
-    let ca: string | undefined
-    if (situation.downgrade === true) {
-      const tls = selfSigned()
-      ca = join(scratch, "ca.pem")
-      fs.writeFileSync(ca, tls.cert)
+    if (tlsCut !== undefined) {
+      url = `https://127.0.0.1:${yield* relayTo(origin.port, tlsCut, situation.size / 2)}${path}`
+    }
+    if (downgrade) {
       const secure = yield* makeOrigin({ tls })
       secure.set(path, { redirect: url })
       url = secure.url(path)

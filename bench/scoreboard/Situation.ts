@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer"
 import type { Script } from "../../test/live/Origin.js"
+import type { Cut } from "../../test/live/TlsRelay.js"
 import { contentOf } from "../../test/live/origin/Content.js"
 
 export interface Situation {
@@ -24,6 +25,8 @@ export interface Situation {
   readonly killAfter?: { readonly bytes: number; readonly afterwards: Script }
   /** A redirect from an https server down to this one. */
   readonly downgrade?: boolean
+  /** The server speaks TLS, through somebody who cuts the connection. */
+  readonly tlsCut?: Cut
   /** What it means if the file is delivered after all, where that is wrong whatever its bytes. */
   readonly delivered?: string
 }
@@ -127,6 +130,13 @@ export const situations: ReadonlyArray<Situation> = [
     script: { size: small, framing: "chunked", unfinished: true, validators: "none", ranges: "ignored" },
     size: small,
     versions: [1]
+  },
+  {
+    name: "TLS cut, no Content-Length",
+    script: { size: small, framing: "close", validators: "none", ranges: "ignored" },
+    size: small,
+    versions: [1],
+    tlsCut: "between records"
   },
   {
     name: "longer than Content-Length",

@@ -12,7 +12,7 @@ export interface Completed {
   readonly id: DownloadId
   /** As it was asked for, without credentials. */
   readonly url: string
-  /** The whole path of the file. */
+  /** The whole path of the file; of what went to a sink, the one it would have had: nothing is there. */
   readonly path: string
   /** An absolute path. */
   readonly directory: string

@@ -9,7 +9,8 @@ import * as Schema from "effect/Schema"
 import type { Coverage } from "./Coverage.js"
 import { Reason } from "./DownloadError.js"
 import type { DownloadId } from "./DownloadId.js"
-import type { DownloadOptions, Header } from "./DownloadRequest.js"
+import type { DownloadOptions } from "./DownloadOptions.js"
+import type { Header } from "./DownloadRequest.js"
 import { FileIdentity } from "./FileFacts.js"
 import type { Validator } from "./Validator.js"
 
@@ -36,9 +37,23 @@ export type Desired = typeof Desired.Type
 export const EngineId = Schema.String.pipe(Schema.brand("EngineId"))
 export type EngineId = typeof EngineId.Type
 
-/** The unfinished file: its name in the directory and the inode we made. */
-export const PartRecord = Schema.Struct({ name: Schema.String, ...FileIdentity.fields })
+/**
+ * The unfinished file: its name in the directory and the inode we made. `size` and `mtime` are those that it was left with, where
+ * its last try has come to an orderly end: nobody has written to it since if they are still the same.
+ */
+export const PartRecord = Schema.Struct({
+  name: Schema.String,
+  ...FileIdentity.fields,
+  size: Schema.optional(Schema.Number),
+  mtime: Schema.optional(Schema.String)
+})
 export type PartRecord = typeof PartRecord.Type
+
+/** How an unfinished file was left. */
+export interface PartState {
+  readonly size: number
+  readonly mtime: string
+}
 
 /** The finished file: recorded before it gets its final name, so that a restart can tell ours from a stranger's. */
 export const FinalRecord = Schema.Struct({
@@ -51,12 +66,20 @@ export const FinalRecord = Schema.Struct({
 })
 export type FinalRecord = typeof FinalRecord.Type
 
+/** A result that a sink has: it has no inode, and nothing that could be looked at. */
+export interface SunkRecord {
+  readonly name: string
+  readonly size: number
+}
+
 /** Why the last try did not succeed. */
 export const Failure = Schema.Struct({
   reason: Reason,
   detail: Schema.String,
   status: Schema.optional(Schema.Int),
-  retryAfter: Schema.optional(Schema.Number)
+  retryAfter: Schema.optional(Schema.Number),
+  /** The host that it happened at, where that is not the download's own. */
+  origin: Schema.optional(Schema.String)
 })
 export type Failure = typeof Failure.Type
 
@@ -64,8 +87,28 @@ export type Failure = typeof Failure.Type
  * One failed try since the last resumable progress (or ever, where a checksum was wrong): what the durable retry policy is
  * replayed from.
  */
-export const Strike = Schema.Struct({ at: Schema.Number, failure: Failure })
+export const Strike = Schema.Struct({
+  at: Schema.Number,
+  failure: Failure,
+  /** Bytes that were held then, if there were any. */
+  held: Schema.optional(Schema.Number),
+  /** The try after it could not go on with them and began at 0. */
+  lost: Schema.optional(Schema.Boolean)
+})
 export type Strike = typeof Strike.Type
+
+/** One URL that a download can be fetched from. */
+export const Source = Schema.Struct({
+  /** Without credentials. */
+  url: Schema.String,
+  /** 1 is the best; equal ones in the order in which they were given. */
+  priority: Schema.Int,
+  /** Why it is not asked any more; null while it is in good standing. */
+  aside: Schema.NullOr(Failure),
+  /** Whether bytes that are held have come from it. */
+  used: Schema.Boolean
+})
+export type Source = typeof Source.Type
 
 /**
  * How a completed download came about: its bytes were fetched; a file of that name was left alone (`skip`); or an earlier
@@ -80,6 +123,8 @@ export interface Download {
   readonly id: DownloadId
   /** Without credentials. */
   readonly url: string
+  /** This URL and its mirrors; null where there is no other, and nothing against it. */
+  readonly sources: ReadonlyArray<Source> | null
   /** An absolute path. */
   readonly directory: string
   /** The directory that was chosen, where the name asked for leads into one below it: nothing may lead out of it. Else null. */
@@ -120,7 +165,7 @@ export interface Download {
   readonly total: number | null
   /** What tells this version of the resource from others. */
   readonly validator: Validator | null
-  /** Set between "all bytes verified" and `completed`. */
+  /** Set between "all bytes verified" and `completed`; stays null where the bytes go to a sink. */
   readonly publishing: FinalRecord | null
   /** How it was completed; null before that. */
   readonly outcome: Outcome | null
@@ -139,6 +184,11 @@ export interface Download {
   readonly nextAttemptAt: number | null
   /** Since when it waits without progress; the give-up limit counts from here. */
   readonly waitingSince: number | null
+  /**
+   * When it was first taken up since somebody asked for it last: `options.maxTime` counts from here, also after a restart. Null
+   * before that, and where there is no such limit.
+   */
+  readonly begunAt: number | null
   /** Why the last try failed; null after a success. */
   readonly failure: Failure | null
   /** The last download of the same request that was completed before this one was asked for: its file may still do. */

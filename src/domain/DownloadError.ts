@@ -30,12 +30,19 @@ const rules = {
   ConnectTimeout: transient("check the network, or allow more time with --timeout"),
   HeadersTimeout: transient("the server is slow to answer; allow more time with --timeout"),
   Stalled: transient("no byte came for too long; allow more with --stall-timeout"),
+  TooSlow: transient(
+    "the server was slower than --low-speed-limit for too long; what came is kept, and the next try goes on from there"
+  ),
   DnsFailed: transient("check the host name and the network"),
-  TlsFailed: permanent("the server's certificate or TLS setup can't be trusted; check the URL and the clock"),
+  TlsFailed: permanent(
+    "the server's certificate or TLS setup can't be trusted; check the URL and the clock, or name its authority with --cacert"
+  ),
+  ClientCertificate: permanent("give a certificate that the server accepts with --cert and --key"),
   Network: transient(again),
   // what the server said
   ServerError: transient("the server is in trouble; try again later"),
   TooManyRequests: transient("the server asks for fewer requests; try again later"),
+  HostBusy: wait("all connections to this host are in use; sluice goes on by itself"),
   HostCooling: wait("the server asked to wait; sluice goes on by itself"),
   NotFound: permanent("check the URL"),
   Gone: permanent("the server says it was removed for good"),
@@ -51,6 +58,7 @@ const rules = {
   ),
   ChecksumUnavailable: permanent("check the list of checksums, or give the checksum itself"),
   TooLarge: permanent("allow more with --max-size, if you trust the server"),
+  WrongSize: permanent("the server has another file; check the size, or fetch from another source"),
   UnwantedCoding: permanent(
     "the server compresses what was asked for uncompressed; fetch it from another source"
   ),
@@ -65,16 +73,24 @@ const rules = {
   ChecksumContradiction: permanent(
     "let the unfinished download end, or cancel it if its checksum is the wrong one; then ask again"
   ),
+  // this machine's network
+  Offline: wait("check this machine's network; sluice goes on by itself"),
   // the disk
   DiskFull: wait("free some space; sluice goes on by itself"),
   DestinationUnusable: permanent("choose another directory or name, or correct its permissions"),
   DestinationExists: permanent("remove the file, choose another --output, or another --on-conflict"),
   DiskFailed: transient("check the disk"),
+  // a destination of the program's own
+  SinkFailed: transient("check the store that the results go to; sluice tries again by itself"),
+  SinkRefused: permanent("the program's store does not take this result; its message says why"),
+  SinkMissing: wait("start the program that this destination belongs to; the download waits for it"),
   // what people want
   Cancelled: permanent("enqueue it again to start anew"),
   Paused: permanent("resume it to go on"),
   // the engine
   GaveUp: permanent("try again later"),
+  DiskStayedFull: permanent("free some space, then try again"),
+  TimedOut: permanent(`allow more with --max-time, or ${again} with what is here`),
   CrashedTooOften: permanent(
     "the engine died again and again while fetching this; look at its log, then retry"
   ),
@@ -98,6 +114,8 @@ export class DownloadError extends Schema.TaggedError<DownloadError>()("Download
   status: Schema.optional(Schema.Int),
   /** For `HostCooling`: how many milliseconds the server asked to wait. */
   retryAfter: Schema.optional(Schema.Number),
+  /** Where it happened, if not at the download's own host: redirects may lead to others. */
+  origin: Schema.optional(Schema.String),
   /** Which download it is about, where it is the download's end rather than one try's. */
   download: Schema.optional(DownloadId),
   url: Schema.optional(Schema.String)
@@ -122,7 +140,7 @@ export const adviceOf = (reason: Reason): string => rules[reason].advice
 export const make = (
   reason: Reason,
   detail: string,
-  more: { readonly status?: number; readonly retryAfter?: number } = {}
+  more: { readonly status?: number; readonly retryAfter?: number; readonly origin?: string } = {}
 ): DownloadError => new DownloadError({ reason, detail, ...more })
 
 const fromFileReason: Record<FileErrorReason, Reason> = {
@@ -139,11 +157,19 @@ const fromFileReason: Record<FileErrorReason, Reason> = {
   NoHardLinks: "DestinationUnusable",
   Outside: "DestinationUnusable",
   TooManyOpenFiles: "DiskFailed",
+  Changed: "DiskFailed",
   Io: "DiskFailed"
 }
 
 /** What a disk error means for the download it happened to. */
-export const fromFile = (error: FileError): DownloadError => make(fromFileReason[error.reason], error.message)
+export const fromFile = (error: FileError): DownloadError =>
+  make(fromFileReason[error.reason], `${error.message}${goneDirectory(error)}`)
+
+/** It was there when the download was asked for: what is made or synced lacks nothing but its directory. */
+const goneDirectory = ({ operation, reason }: FileError): string => {
+  if (reason !== "Missing" || (operation !== "create" && operation !== "sync")) return ""
+  return `; ${operation === "create" ? "its" : "the"} directory was moved, renamed or removed since the download began`
+}
 
 /**
  * What a response status means, for every status that is not a body to keep (RFC 9110 section 15).

@@ -1,95 +1,43 @@
 /**
- * What a caller asks for: one URL, a directory, and how to go about it. Decoded once, at the edge; credentials written
- * into the URL are moved to a header there, so that no URL inside sluice carries a secret.
+ * What a caller asks for: one URL, a directory, and how to go about it (see DownloadOptions). Decoded once, at the edge;
+ * credentials written into the URL are moved to a header there, so that no URL inside sluice carries a secret.
  */
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
-import * as ParseResult from "effect/ParseResult"
-import * as Schema from "effect/Schema"
-import { type ChecksumFile, Expected } from "./Checksum.js"
 import type { DownloadError } from "./DownloadError.js"
 import { make } from "./DownloadError.js"
 import type { DownloadId } from "./DownloadId.js"
+import { acceptOptions, type DownloadOptions, type RequestOptions } from "./DownloadOptions.js"
 import * as FileName from "./FileName.js"
+import { accept as acceptPieces, type Pieces } from "./Pieces.js"
 import { printable, redactUrl } from "./Redaction.js"
-
-/** What happens when the final name is taken by a file that this download did not make. */
-export const ConflictPolicy = Schema.Literal("rename", "overwrite", "skip", "fail")
-export type ConflictPolicy = typeof ConflictPolicy.Type
-
-/**
- * What to do where the same request was completed before and its file is still as it was: `never` fetch it again, without
- * asking the server; only `if-changed`, which the server is asked; `always`, whatever is there. A file that is missing or was
- * altered is fetched again in any case.
- */
-export const RefetchPolicy = Schema.Literal("never", "if-changed", "always")
-export type RefetchPolicy = typeof RefetchPolicy.Type
-
-/** What each option is where nobody says otherwise. Rows keep only what differs: a default that changes, changes for them too. */
-export const defaultOptions = {
-  maxRetries: 3,
-  retryDelay: 2000,
-  timeout: 30_000,
-  stallTimeout: 30_000,
-  giveUp: 24 * 3_600_000,
-  onConflict: "rename",
-  refetch: "if-changed",
-  checksum: null,
-  maxSize: null,
-  connections: 4
-} as const
-
-const option = <A, I, Name extends keyof typeof defaultOptions>(name: Name, schema: Schema.Schema<A, I>) =>
-  Schema.optionalWith(schema, { default: () => defaultOptions[name] as unknown as A })
-
-/** So many connections one download may have; more would help nobody but itself. */
-export const maxConnections = 16
-
-/** How to go about a download; stored with its row, as JSON, hence finite. All times in milliseconds. */
-export const DownloadOptions = Schema.Struct({
-  /** Tries in a row without resumable progress before the download fails. @default 3 */
-  maxRetries: option("maxRetries", Schema.NonNegativeInt),
-  /** Base of the exponential backoff. @default 2000 */
-  retryDelay: option("retryDelay", Schema.NonNegative.pipe(Schema.finite())),
-  /** For connecting and for the response head, each. @default 30000 */
-  timeout: option("timeout", Schema.Positive.pipe(Schema.finite())),
-  /** Without a body byte for so long, the connection is given up. @default 30000 */
-  stallTimeout: option("stallTimeout", Schema.Positive.pipe(Schema.finite())),
-  /** Waiting (host cooling down, disk full) without progress ends after this. @default 24 h; `get` uses 10 min */
-  giveUp: option("giveUp", Schema.NonNegative.pipe(Schema.finite())),
-  /** @default "rename" */
-  onConflict: option("onConflict", ConflictPolicy),
-  /** Whether what is complete already is fetched again. @default "if-changed" */
-  refetch: option("refetch", RefetchPolicy),
-  /**
-   * What the whole file must have before it gets its final name: a digest, or the URL of a list in which it stands. A mismatch
-   * is retried from 0, `maxRetries` times; a list that can't be had is a failure like any other, and costs no byte that is there.
-   * @default null, nothing but what the server itself announces is compared
-   */
-  checksum: option("checksum", Schema.NullOr(Expected)),
-  /** Bytes that the file may have at most; more ends the download for good. @default null, no limit */
-  maxSize: option("maxSize", Schema.NullOr(Schema.NonNegativeInt)),
-  /**
-   * Connections at most, 1 to 16: a large file from a server that proves ranges is fetched by several where that is faster.
-   * @default 4
-   */
-  connections: option("connections", Schema.Int.pipe(Schema.between(1, maxConnections)))
-})
-export type DownloadOptions = typeof DownloadOptions.Type
-
-/** The same as a caller may write them: all may be left out, and the list of checksums may be a file. */
-export interface RequestOptions extends Partial<Omit<DownloadOptions, "checksum">> {
-  /** As in DownloadOptions; also a list in a file of this machine, which is read when the request is made. */
-  readonly checksum?: Expected | ChecksumFile | null
-}
 
 /** A header field of a request. */
 export type Header = readonly [name: string, value: string]
+
+/** Another URL of the same file. */
+export interface Mirror {
+  /** Absolute, http or https. */
+  readonly url: string
+  /** 1 is the best. @default 1, as the URL itself has */
+  readonly priority?: number | undefined
+}
+
+/** Mirrors that one download can have. */
+export const maxMirrors = 1000
+
+/** As RFC 5854 has it. */
+const maxPriority = 999_999
 
 /** A request as callers write it. */
 export interface DownloadRequest {
   /** Absolute, http or https. */
   readonly url: string
+  /**
+   * Other URLs of the same file, 1000 at most, asked where this one fails, and beside it where checksum or validators prove that they
+   * have the same bytes. Enqueueing the same again adds mirrors and takes none away. @default none
+   */
+  readonly mirrors?: ReadonlyArray<string | Mirror> | undefined
   /**
    * Where the file goes; made if its parent exists. A relative one counts from the process's working directory.
    * @default the engine's
@@ -114,6 +62,12 @@ export interface DownloadRequest {
    * and a request for another URL or destination under it is refused. @default the URL, directory and name together
    */
   readonly key?: string | undefined
+  /**
+   * Digests of its pieces, 131072 at most, as metalinks have them; they need `options.size`. Where the checksum of the whole is wrong, or there
+   * is none, only the wrong pieces are fetched again, from another source if there is one. The same request asked for again changes them
+   * from its next try on. @default none
+   */
+  readonly pieces?: Pieces | undefined
   /** How to go about it. @default the engine's `downloadDefaults`, then those of DownloadOptions */
   readonly options?: RequestOptions | undefined
   /**
@@ -126,6 +80,7 @@ export interface DownloadRequest {
 /** A request as the engine keeps it. */
 export interface Accepted {
   readonly url: string
+  readonly mirrors: ReadonlyArray<Required<Mirror>>
   readonly directory: string
   /** The directory chosen, where the name leads into one below it; else null. */
   readonly root: string | null
@@ -133,6 +88,8 @@ export interface Accepted {
   readonly headers: ReadonlyArray<Header>
   readonly priority: number
   readonly options: DownloadOptions
+  /** `options.pieces` says of what kind they are. */
+  readonly pieces?: Pieces | undefined
   readonly tags: ReadonlyArray<string>
   /** Null for none. */
   readonly key: string | null
@@ -141,8 +98,6 @@ export interface Accepted {
   /** The terminal download that this is one more try of. */
   readonly retries?: DownloadId | undefined
 }
-
-const decodeOptions = Schema.decodeUnknownEither(DownloadOptions)
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Fields that sluice itself is responsible for; a caller's value would break resuming or framing. */
@@ -221,7 +176,7 @@ export const checkHeader = ([name, value]: Header): Either.Either<Header, Downlo
     return Either.left(make("InvalidRequest", `"${printable(name)}" is not a header name`))
   if (owned.has(name.toLowerCase()))
     return Either.left(make("InvalidRequest", `the header ${name} is set by sluice itself`))
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for: they would split the head
   if (/[\u0000-\u0008\u000a-\u001f\u007f]|[^\u0000-\u00ff]/.test(value)) {
     return Either.left(
       make("InvalidRequest", `the value of the header ${name} has characters that can't be sent`)
@@ -230,13 +185,27 @@ export const checkHeader = ([name, value]: Header): Either.Either<Header, Downlo
   return Either.right([name, value.trim()])
 }
 
-/** Options with what they leave open filled in. Thousands of requests mostly have the same: those need be checked once. */
-export const acceptOptions = (
-  options: RequestOptions | undefined
-): Either.Either<DownloadOptions, DownloadError> =>
-  Either.mapLeft(decodeOptions(defined(options ?? {})), (error) =>
-    make("InvalidRequest", issuesByOption(error).map(issueText).join("; "))
-  )
+const none: ReadonlyArray<Mirror> = []
+
+const acceptMirror = (mirror: string | Mirror): Either.Either<Required<Mirror>, DownloadError> => {
+  const { priority = 1, url: text } = typeof mirror === "string" ? { url: mirror } : mirror
+  if (!Number.isSafeInteger(priority) || priority < 1 || priority > maxPriority)
+    return Either.left(
+      make("InvalidRequest", `the priority of a mirror is a number from 1 to ${maxPriority}`)
+    )
+  return Either.flatMap(parseUrl(text), (url) => {
+    // headers go to the download's own origin only, so that nothing could be made of them
+    if (url.username !== "" || url.password !== "")
+      return Either.left(
+        make(
+          "InvalidRequest",
+          `the mirror ${printable(redactUrl(url.href))} must not have a user or password`
+        )
+      )
+    url.hash = ""
+    return Either.right({ url: url.href, priority })
+  })
+}
 
 /**
  * Checks and normalises a request. The error is permanent and speaks of the first thing that is wrong. `options`: what
@@ -266,6 +235,14 @@ export const accept = (
   if (url.username !== "") url.username = ""
   if (url.password !== "") url.password = ""
   if (url.href.includes("#")) url.hash = ""
+  const mirrors: Array<Required<Mirror>> = []
+  for (const mirror of request.mirrors ?? none) {
+    const accepted = acceptMirror(mirror)
+    if (Either.isLeft(accepted)) return Either.left(accepted.left)
+    mirrors.push(accepted.right)
+  }
+  if (mirrors.length > maxMirrors)
+    return Either.left(make("InvalidRequest", `a download can have ${maxMirrors} mirrors at most`))
   const { directory = "" } = request
   if (!absolute.test(directory) || directory.includes("\u0000")) {
     return Either.left(
@@ -301,17 +278,24 @@ export const accept = (
   if (key !== null && !isLabel(key, 200))
     return Either.left(make("InvalidRequest", `the key "${printable(key)}" can't be used: ${labelRule(200)}`))
   if (Either.isLeft(options)) return Either.left(options.left)
+  const pieces = request.pieces === undefined ? undefined : acceptPieces(request.pieces, options.right.size)
+  if (pieces !== undefined && Either.isLeft(pieces)) return Either.left(make("InvalidRequest", pieces.left))
   return Either.map(acceptMeta(request.meta), (meta) => ({
     url: url.href,
+    mirrors,
     ...placed(directory, place),
     headers,
     priority,
-    options: options.right,
+    ...(pieces === undefined
+      ? { options: options.right }
+      : { options: { ...options.right, pieces: kindOf(pieces.right) }, pieces: pieces.right }),
     tags,
     key,
     meta
   }))
 }
+
+const kindOf = ({ algorithm, length }: Pieces) => ({ algorithm, length })
 
 /** The directory that the file really goes to, and its name there. */
 const placed = (
@@ -327,24 +311,18 @@ const placed = (
       }
 
 /** What makes two requests the same while the first is unfinished (PROMISES Q4): the caller's key, else sources and destination. */
-export const keyOf = (accepted: Pick<Accepted, "url" | "directory" | "output" | "key">): string =>
-  // JSON, because names may hold any separator
-  accepted.key === null
-    ? JSON.stringify([accepted.url, accepted.directory, accepted.output])
-    : JSON.stringify([accepted.key])
-
-/** One issue of each option. Of a union, most only say that it is nothing else either: the one about a part that is there tells. */
-const issuesByOption = (error: ParseResult.ParseError): ReadonlyArray<ParseResult.ArrayFormatterIssue> => {
-  const issues = ParseResult.ArrayFormatter.formatErrorSync(error)
-  const options = new Set(issues.map(({ path }) => path[0]))
-  return Array.from(options, (option) => {
-    const own = issues.filter(({ path }) => path[0] === option)
-    return own.find(({ _tag, path }) => path.length > 1 && _tag !== "Missing") ?? own[0]!
-  })
-}
-
-const issueText = ({ message, path }: ParseResult.ArrayFormatterIssue): string =>
-  `the option ${path.join(".")}: ${printable(message)}`
+export const keyOf = ({
+  directory,
+  key,
+  options: { destination },
+  output,
+  url
+}: Pick<Accepted, "url" | "directory" | "output" | "key" | "options">): string =>
+  // JSON, because names may hold any separator; the lengths of the lists tell the four kinds apart
+  JSON.stringify([
+    ...(key === null ? [url, directory, output] : [key]),
+    ...(destination === null ? [] : [destination])
+  ])
 
 const decode = (text: string): string => {
   try {
@@ -353,7 +331,3 @@ const decode = (text: string): string => {
     return text
   }
 }
-
-/** Without what is undefined, so that it replaces nothing. */
-export const defined = <A extends object>(options: A): Partial<A> =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<A>

@@ -18,6 +18,7 @@ export const FileErrorReason = Schema.Literal(
   "NoHardLinks",
   "Outside",
   "TooManyOpenFiles",
+  "Changed",
   "Io"
 )
 export type FileErrorReason = typeof FileErrorReason.Type
@@ -45,6 +46,7 @@ export class FileError extends Schema.TaggedError<FileError>()("FileError", {
       NoHardLinks: "the file system has no hard links",
       Outside: "a symbolic link leads outside of the directory chosen",
       TooManyOpenFiles: "too many files are open",
+      Changed: "it was changed by somebody else while it was written",
       Io: "the disk reported an error"
     }
     return `cannot ${this.operation} ${this.path}: ${text[this.reason]}${this.code === undefined ? "" : ` (${this.code})`}`

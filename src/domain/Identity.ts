@@ -48,6 +48,10 @@ export interface Asking {
   readonly plainly?: boolean | undefined
   /** Whether the whole will be held against a digest before anybody sees it. @default false */
   readonly verified?: boolean | undefined
+  /** Another source is asked than the one that has told the validator held. @default false */
+  readonly elsewhere?: boolean | undefined
+  /** Whether bytes before what is missing are held, with which an overlap could be compared. @default true */
+  readonly continues?: boolean | undefined
 }
 
 /** Where nothing but a digest can prove the rest, so many of the bytes held are fetched once more and compared. */
@@ -55,14 +59,21 @@ export const overlapBytes = 64 * 1024
 
 /**
  * Plans the request for missing bytes (RFC 9110 sections 13.1.5 and 14.2). In order: a validator proves what comes; else
- * the digest of the whole will, and an overlap tells early if it can't; else all is asked for anew.
+ * the digest of the whole will, and an overlap tells early if it can't; else all is asked for anew. Sources rarely have their tags
+ * in common, so another one is better asked for what the digest will prove.
  */
-export const ask = (held: Held, { plainly, span, verified }: Asking = {}): Ask => {
+export const ask = (
+  held: Held,
+  { continues = true, elsewhere = false, plainly, span, verified = false }: Asking = {}
+): Ask => {
   const headers: Array<readonly [string, string]> = [["accept-encoding", "identity"]]
-  const proved = Validators.canProve(held.validator)
+  const proved = elsewhere
+    ? !verified && Validators.canProveElsewhere(held.validator)
+    : Validators.canProve(held.validator)
   const [from_, end] = span ?? [held.bytes, Infinity]
-  const overlap = proved ? 0 : Math.min(from_, overlapBytes)
-  if (held.bytes === 0 || !(proved || (verified === true && held.total !== undefined && overlap > 0))) {
+  const overlap = proved || !continues ? 0 : Math.min(from_, overlapBytes)
+  const provable = proved || (verified && held.total !== undefined && (overlap > 0 || !continues))
+  if (held.bytes === 0 || !provable) {
     return { ranged: false, start: 0, overlap: 0, proof: "validator", headers }
   }
   const start = from_ - overlap
@@ -106,8 +117,7 @@ const unwanted = (field: string): Verdict =>
 
 /**
  * Judges the final (not redirecting) response to `asked`, given what is held.
- * `now` is the time of receipt in milliseconds, for Retry-After dates; `path` that of the address it came from, where
- * redirects have led to another than was asked for.
+ * `now` is the time of receipt in milliseconds, for Retry-After dates; `place` says where it came from.
  */
 export const judge = (
   held: Held,
@@ -115,13 +125,13 @@ export const judge = (
   status: number,
   headers: Headers,
   now: number,
-  path?: string
+  place?: Validators.Place
 ): Verdict => {
   if (status !== 200 && status !== 206 && status !== 416) {
     return failed(fromStatus(status, retryAfterMillis(single(headers, "retry-after"), now)))
   }
   if (status === 416)
-    return unsatisfied(held, asked, headers, Validators.fromHeaders(headers, undefined, path))
+    return unsatisfied(held, asked, headers, Validators.fromHeaders(headers, undefined, place))
   const coding = headers.get("content-encoding")?.join(",").trim().toLowerCase()
   if (coding !== undefined && coding !== "" && coding !== "identity") {
     return unwanted(`Content-Encoding: ${coding}`)
@@ -140,7 +150,7 @@ export const judge = (
   }
   const digest = Digest.fromHeaders(status, headers)
   if (Either.isLeft(digest)) return violation(digest.left)
-  const validator = Validators.fromHeaders(headers, digest.right, path)
+  const validator = Validators.fromHeaders(headers, digest.right, place)
   if (status === 200) {
     const part = mislabelled(headers, length.value)
     if (part !== undefined) return asked.ranged ? again(part) : violation(part)
@@ -259,11 +269,33 @@ const contentLength = (headers: Headers): Length => {
   })
 }
 
+/** Whether nothing but the connection's end tells where the body ends (RFC 9112 section 6.3, the last rule). */
+export const endsWithConnection = (headers: Headers): boolean =>
+  !headers.has("content-length") && !headers.has("transfer-encoding")
+
 /** What is wrong with a resource of so many bytes (as far as is known), where at most `limit` are wanted. */
 export const sizeFault = (limit: number | null, size: number | undefined): DownloadError | undefined =>
   limit === null || size === undefined || size <= limit
     ? undefined
     : make("TooLarge", `it has ${size} bytes, and at most ${limit} are wanted`)
+
+/** What is wrong with a resource of which this is announced, where so much is wanted. */
+export const announcedFault = (
+  { maxSize, size }: { readonly maxSize: number | null; readonly size: number | null },
+  announced: number | undefined
+): DownloadError | undefined =>
+  size === null || announced === undefined || announced === size
+    ? sizeFault(maxSize, announced)
+    : make("WrongSize", `it has ${announced} bytes instead of ${size}`)
+
+/** The most that is wanted. */
+export const limitOf = ({
+  maxSize,
+  size
+}: {
+  readonly maxSize: number | null
+  readonly size: number | null
+}): number | null => (maxSize === null || size === null ? (maxSize ?? size) : Math.min(maxSize, size))
 
 /** What is wrong with a body that brings so many bytes, of which no more than `free` fit into the directory. */
 export const roomFault = (directory: string, missing: number, free: number): DownloadError | undefined =>

@@ -5,7 +5,15 @@
 import * as Data from "effect/Data"
 import type { Expected } from "./Checksum.js"
 import type { Coverage } from "./Coverage.js"
-import type { EngineId, Failure, FinalRecord, Outcome, PartRecord } from "./Download.js"
+import type {
+  EngineId,
+  Failure,
+  FinalRecord,
+  Outcome,
+  PartRecord,
+  PartState,
+  SunkRecord
+} from "./Download.js"
 import type { Validator } from "./Validator.js"
 
 /** What follows from a failed try, as the retry policy decided. */
@@ -27,11 +35,15 @@ export type Message = Data.TaggedEnum<{
     readonly total: number | null
     readonly validator: Validator
   }
-  /** `bytes` are on stable storage: the first ones, or where `segments` says. */
+  /**
+   * `bytes` are on stable storage: the first ones, or where `segments` says. `left`: nothing more is written in this try, and this
+   * is how the part is left; without it, writing goes on, and how it was left before counts no more.
+   */
   Checkpointed: {
     readonly bytes: number
     readonly total: number | null
     readonly segments: Coverage | null
+    readonly left?: PartState
   }
   /**
    * All bytes are verified and on stable storage; the file is about to get this name. `verified` is the checksum they have
@@ -42,14 +54,25 @@ export type Message = Data.TaggedEnum<{
   /** `validator`: of the file, where it is not the one that `Identified` has told. */
   Succeeded: {
     readonly outcome: Outcome
-    readonly record: FinalRecord
+    readonly record: FinalRecord | SunkRecord
     readonly validator?: Validator
     /**
-     * Of a file that is left as it is: the checksum it has been found to have. Where the row asks for another by now, or for the
+     * Of a file that is left as it is, and of bytes for a sink: the checksum they have been found to have. Where the row asks for another by now, or for the
      * file to be fetched whatever there is, nothing is recorded.
      */
     readonly verified?: Expected | null
   }
+  /**
+   * Of all that had come, this much has proved right, and the rest is given up; those who have sent it are not asked any more, as far
+   * as that is known and others are left.
+   */
+  Spoiled: { readonly kept: Coverage; readonly senders: ReadonlyArray<string>; readonly failure: Failure }
+  /** A process of its own does the work: that one, from now on. */
+  Spawned: { readonly pid: number }
+  /** Of several sources, this one is not asked any more. */
+  SourceSetAside: { readonly url: string; readonly failure: Failure }
+  /** Of several sources, this one brings bytes. */
+  SourceUsed: { readonly url: string }
   Failed: { readonly failure: Failure; readonly verdict: Verdict }
   /** The worker was interrupted and has let go of everything. */
   Released: {}
@@ -57,6 +80,8 @@ export type Message = Data.TaggedEnum<{
   Abandoned: {}
   /** The time of a retry or the end of a wait has come: it stands in line again. */
   Due: {}
+  /** It has stood in line for a host that is left alone for longer than it was to. */
+  Expired: { readonly failure: Failure }
   /** The part of a cancelled download is gone. */
   Discarded: {}
   /** The bytes held are given up: their file is about to be cut or removed. */
@@ -74,6 +99,7 @@ export const {
   Claimed,
   Discarded,
   Due,
+  Expired,
   Failed,
   Identified,
   PauseRequested,
@@ -81,6 +107,10 @@ export const {
   Released,
   Renounced,
   ResumeRequested,
+  SourceSetAside,
+  SourceUsed,
+  Spoiled,
+  Spawned,
   Succeeded
 } = Data.taggedEnum<Message>()
 

@@ -37,13 +37,22 @@ export const conclude = (
 }
 
 /**
- * What of an opened part can be built upon: what the checkpoint claims, if the inode is the one we made and the file still
- * goes that far. Bytes beyond that prove nothing and are ignored.
+ * Why nothing of an opened part can be built upon; undefined where what the row claims is there. It has to be the inode we made,
+ * to go as far as the claim (bytes beyond prove nothing and are ignored), and, where it is known how the last try has left it,
+ * to be as it was left.
  */
-export const usable = (download: Download, part: PartRecord, facts: FileFacts): Coverage => {
-  const claimed = claims(download)
-  return sameFile(part, facts) && facts.kind === "file" && facts.size >= endOf(claimed) ? claimed : empty
+export const spoiled = (download: Download, part: PartRecord, facts: FileFacts): string | undefined => {
+  if (!sameFile(part, facts) || facts.kind !== "file") return "the part file was replaced by another"
+  if (facts.size < endOf(claims(download))) return "the part file was cut by somebody else"
+  return (part.size === undefined || part.size === facts.size) &&
+    (part.mtime === undefined || part.mtime === facts.mtime)
+    ? undefined
+    : "the part file was changed by somebody else since the last try"
 }
+
+/** What of an opened part can be built upon. */
+export const usable = (download: Download, part: PartRecord, facts: FileFacts): Coverage =>
+  spoiled(download, part, facts) === undefined ? claims(download) : empty
 
 /** Where the bytes are that the row claims. */
 export const claims = ({ checkpoint, segments }: Pick<Download, "checkpoint" | "segments">): Coverage =>

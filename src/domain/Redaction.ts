@@ -6,15 +6,16 @@
 const broken = /^(?=\/\/|[^/\\]*:)([^/\\:]*:)?(\/\/)?.*@/s
 
 /**
- * The URL without user and password. Other text with a colon or // before its path comes back without anything from
+ * The URL without user and password, and without its fragment: no server is sent that, and some services keep keys in it. Other text with a colon or // before its path comes back without anything from
  * there to its last @ ("user:secret@host" is a URL of the scheme "user"); other text comes back as it is.
  */
 export const redactUrl = (text: string): string => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.host === "") return text.replace(broken, "$1$2")
-  if (url.username === "" && url.password === "") return text
+  if (url.username === "" && url.password === "" && url.hash === "") return text
   url.username = ""
   url.password = ""
+  url.hash = ""
   return url.href
 }
 

@@ -30,7 +30,7 @@ export type Plan =
   /** Nothing that is there will do. */
   | { readonly _tag: "Fetch"; readonly why: string }
   | ({ readonly _tag: "Unchanged" } & Kept)
-  /** The file must be found to have the checksum asked for; if it has, the server need not be asked. */
+  /** The file must be found to have the checksum asked for, or without one the pieces; if it has, the server need not be asked. */
   | ({ readonly _tag: "Verify" } & Kept)
   | ({ readonly _tag: "Ask" } & Kept)
 
@@ -68,7 +68,9 @@ export const plan = (download: Download, earlier: Download, facts: FileFacts | u
   if (facts === undefined) return fetch(`${record.name} is not there any more`)
   if (!isIntact(record, facts)) return fetch(`${record.name} was altered since it was fetched`)
   const kept: Kept = { record, validator: earlier.validator ?? Validators.none }
-  const { checksum, refetch } = download.options
+  const { checksum, pieces, refetch, size } = download.options
+  if (size !== null && size !== record.size)
+    return fetch(`${record.name} has ${record.size} bytes instead of ${size}`)
   if (checksum !== null) {
     // what it was found to have when it got its name, it still has
     const known = earlier.options.checksum
@@ -76,6 +78,7 @@ export const plan = (download: Download, earlier: Download, facts: FileFacts | u
     const verified = !isList(checksum) && known !== null && same(known, checksum)
     return { _tag: verified ? "Unchanged" : "Verify", ...kept }
   }
+  if (pieces !== null) return { _tag: "Verify", ...kept }
   const asks = refetch === "if-changed" && conditions(kept.validator).length > 0
   return { _tag: asks ? "Ask" : "Unchanged", ...kept }
 }

@@ -12,7 +12,7 @@ import * as Schedule from "effect/Schedule"
 import * as Duration from "effect/Duration"
 import type { Download, Strike } from "./Download.js"
 import { DownloadError } from "./DownloadError.js"
-import type { DownloadOptions } from "./DownloadRequest.js"
+import type { DownloadOptions } from "./DownloadOptions.js"
 import type { Verdict } from "./Message.js"
 
 /** Decides over the errors of tries in a row that brought nothing to resume from. */
@@ -28,7 +28,7 @@ export const fromOptions = (options: DownloadOptions): RetryPolicy =>
     Schedule.intersect(Schedule.recurs(options.maxRetries))
   )
 
-/** A disk that is full is looked at again after this many milliseconds. */
+/** A disk that is full (or a sink that is not part of the engine) is looked at again after this many milliseconds. */
 const diskPause = 10_000
 
 /** What follows from `error`, which just (at `now`) ended a try of `download`. */
@@ -45,9 +45,17 @@ export const decide = (
   )
 }
 
+/** Without a network, the next look comes after as long a pause as this has lasted, from 1 s to 30 s. */
+const offlinePause = (since: number, now: number): number => Math.min(30_000, Math.max(1000, now - since))
+
+const pauseOf = (download: Download, error: DownloadError, now: number): number => {
+  if (error.reason === "DiskFull" || error.reason === "SinkMissing") return diskPause
+  if (error.reason === "Offline") return offlinePause(download.waitingSince ?? now, now)
+  return Math.max(1000, error.retryAfter ?? 0)
+}
+
 const waitFor = (download: Download, error: DownloadError, now: number): Verdict => {
-  const at =
-    now + (error.reason === "DiskFull" ? diskPause : Math.ceil(Math.max(1000, error.retryAfter ?? 0)))
+  const at = now + Math.ceil(pauseOf(download, error, now))
   // a clock that was set back must not make a wait look as if it began in the future
   const deadline = Math.min(download.waitingSince ?? now, now) + download.options.giveUp
   return at > deadline ? { _tag: "Final" } : { _tag: "WaitUntil", at }

@@ -2,6 +2,7 @@
  * The queue in numbers, whoever works on it.
  */
 import type { EngineId, Status } from "./Download.js"
+import type { HostState } from "./Host.js"
 
 /** A host that is left alone for a while. */
 export interface CoolingHost {
@@ -21,6 +22,8 @@ export interface ListedEngine {
   readonly pid: number | null
   /** In milliseconds since the epoch. */
   readonly startedAt: number
+  /** Whether it takes up downloads that no living engine owns, or only works on what it was asked for itself. */
+  readonly adopts: boolean
   /** Whether its life lock is held; what a dead one owned goes to the next engine. */
   readonly alive: boolean
 }
@@ -33,6 +36,8 @@ export interface Stats {
   readonly bytes: number
   /** Hosts that are left alone now, those that are soonest free first. */
   readonly cooling: ReadonlyArray<CoolingHost>
+  /** All hosts that a download was ever asked of, by how they stand; every state is there. */
+  readonly hostStates: Readonly<Record<HostState, number>>
   /** Engines that own downloads, or owned some and died; oldest first. */
   readonly engines: ReadonlyArray<ListedEngine>
 }

@@ -12,6 +12,8 @@ export const StoreErrorReason = Schema.Literal(
   "Corrupt",
   /** Made by a later version of sluice. */
   "Newer",
+  /** An engine of an earlier version of sluice is at work on it, which could not read it any more. */
+  "InUse",
   "ReadOnly",
   "Full",
   /** The file or its directory can't be opened or made. */
@@ -39,6 +41,10 @@ const text: Record<StoreErrorReason, readonly [what: string, advice: string]> = 
   Newer: [
     "was made by a newer version of sluice",
     "update sluice, or choose another file with --db; this one was left as it is"
+  ],
+  InUse: [
+    "is of an older version of sluice, and an engine of that version is at work on it",
+    "stop that engine (SIGTERM: nothing is lost) and run the same command again; the database was left as it is"
   ],
   ReadOnly: ["can't be written to", "correct its permissions, or choose another file with --db"],
   Full: [

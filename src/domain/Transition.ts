@@ -7,11 +7,22 @@
  */
 import * as Either from "effect/Either"
 import { type Expected, isList, same } from "./Checksum.js"
-import type { Desired, Download, Failure, Status, Strike } from "./Download.js"
+import * as Coverage from "./Coverage.js"
+import type {
+  Desired,
+  Download,
+  Failure,
+  FinalRecord,
+  PartRecord,
+  PartState,
+  Status,
+  SunkRecord
+} from "./Download.js"
 import { noHeaders, terminal } from "./Download.js"
 import { kindOf } from "./DownloadError.js"
 import type { Message, Tag } from "./Message.js"
-import { canProve } from "./Validator.js"
+import { credited, furthest, markLast } from "./Strikes.js"
+import * as Sources from "./Source.js"
 
 type Row = Partial<Record<Status, readonly [Status, ...ReadonlyArray<Status>]>>
 
@@ -19,10 +30,15 @@ type Row = Partial<Record<Status, readonly [Status, ...ReadonlyArray<Status>]>>
 export const table: Record<Tag, Row> = {
   Due: { retrying: ["pending"], waiting: ["pending"] },
   Claimed: { pending: ["processing"] },
+  Expired: { pending: ["failed"] },
   Identified: { processing: ["processing"] },
   Checkpointed: { processing: ["processing"] },
   Publishing: { processing: ["processing"] },
   Succeeded: { processing: ["completed", "processing"] },
+  Spoiled: { processing: ["processing"] },
+  SourceSetAside: { processing: ["processing"] },
+  SourceUsed: { processing: ["processing"] },
+  Spawned: { processing: ["processing"] },
   Failed: { processing: ["retrying", "waiting", "failed", "paused", "cancelled"] },
   Released: { processing: ["pending", "paused", "cancelled"] },
   Abandoned: { processing: ["pending", "failed", "paused", "cancelled"] },
@@ -74,7 +90,7 @@ export const transition = (
   if (targets === undefined) {
     return Either.left({ _tag: "Rejected", message: message._tag, status: download.status })
   }
-  const next = apply(download, message, at)
+  const next = apply(endsTry.has(message._tag) ? credited(download) : download, message, at)
   const status = next.status
   const entered = status !== download.status
   return Either.right({
@@ -96,10 +112,14 @@ const apply = (download: Download, message: Message, at: number): Download => {
         epoch: download.epoch + 1,
         attempt: download.attempt + 1,
         attemptStartedAt: at,
-        attemptFrom: download.checkpoint
+        attemptFrom: download.checkpoint,
+        strikes: markLast(download.strikes, false),
+        begunAt: download.options.maxTime === null ? null : (download.begunAt ?? at)
       }
     case "Due":
       return { ...download, status: "pending" }
+    case "Expired":
+      return { ...download, status: "failed", failure: ended(message.failure) }
     case "Discarded":
       return { ...download, part: null, crashes: 0 }
     case "Identified":
@@ -111,17 +131,17 @@ const apply = (download: Download, message: Message, at: number): Download => {
         validator: message.validator,
         publishing: null,
         checkpoint: 0,
-        segments: null
+        segments: null,
+        strikes: furthest(download) > 0 ? markLast(download.strikes, true) : download.strikes,
+        sources: Sources.unuse(download.sources)
       }
     case "Checkpointed":
       return {
         ...download,
+        part: leftAs(download.part, message.left),
         checkpoint: message.bytes,
         segments: message.segments,
-        total: message.total,
-        ...(resumable(download, message.bytes)
-          ? { strikes: download.strikes.filter(isMismatch), crashes: 0, waitingSince: null }
-          : {})
+        total: message.total
       }
     case "Publishing":
       return isVerified(download, message.verified)
@@ -138,12 +158,18 @@ const apply = (download: Download, message: Message, at: number): Download => {
         (!isVerified(download, message.verified ?? null) || download.options.refetch === "always")
       )
         return download
+      if (
+        !isFile(message.record) &&
+        message.verified !== undefined &&
+        !isVerified(download, message.verified)
+      )
+        return download
       return {
         ...download,
         status: "completed",
         outcome: message.outcome,
         filename: message.record.name,
-        publishing: message.record,
+        publishing: isFile(message.record) ? message.record : null,
         checkpoint: message.record.size,
         segments: null,
         total: message.record.size,
@@ -154,6 +180,19 @@ const apply = (download: Download, message: Message, at: number): Download => {
         crashes: 0,
         waitingSince: null
       }
+    case "Spoiled":
+      return {
+        ...download,
+        checkpoint: Coverage.count(message.kept),
+        segments: Coverage.isPrefix(message.kept) ? null : message.kept,
+        sources: Sources.setAsideAll(download, message.senders, message.failure)
+      }
+    case "Spawned":
+      return { ...download, pid: message.pid }
+    case "SourceSetAside":
+      return { ...download, sources: Sources.setAside(download, message.url, message.failure) }
+    case "SourceUsed":
+      return { ...download, sources: Sources.use(download, message.url) }
     case "Failed":
       return failed(download, message, at)
     case "Released":
@@ -164,6 +203,8 @@ const apply = (download: Download, message: Message, at: number): Download => {
       return {
         ...download,
         owner: null,
+        // it may have been written to after it was recorded how an earlier try had left it
+        part: leftAs(download.part, undefined),
         // fences whatever the dead engine's last writes might still be
         epoch: download.epoch + 1,
         crashes,
@@ -185,6 +226,7 @@ const apply = (download: Download, message: Message, at: number): Download => {
         attemptFrom: 0,
         total: null,
         validator: null,
+        // who had brought the bytes stays on record until others come: they may have been wrong
         publishing: null
       }
     case "PauseRequested":
@@ -199,28 +241,22 @@ const apply = (download: Download, message: Message, at: number): Download => {
       return download.status === "processing"
         ? { ...download, desired: unlessCancelled(download, "run") }
         : // a person asked: the time it stood paused is no time without progress
-          { ...download, desired: "run", status: "pending", waitingSince: null }
+          { ...download, desired: "run", status: "pending", waitingSince: null, begunAt: null }
   }
 }
 
-/**
- * Whether `bytes` are progress after which earlier failures no longer count: more than the try began with (a version
- * begun anew has to get further than the lost one), and such that a later try can be proved to continue them. Else a
- * server that cuts every answer would be asked for the same bytes for ever.
- */
-const resumable = (download: Download, bytes: number): boolean =>
-  bytes > download.attemptFrom &&
-  download.validator !== null &&
-  (canProve(download.validator) ||
-    // the digest of the whole decides, where its length is known
-    (download.total !== null &&
-      (download.options.checksum !== null || download.validator.digest !== undefined)))
+/** The part with what is known of how it was left. */
+const leftAs = (part: PartRecord | null, left: PartState | undefined): PartRecord | null => {
+  if (part === null || (left === undefined && part.size === undefined && part.mtime === undefined))
+    return part
+  const { mtime: _, size: __, ...made } = part
+  return left === undefined ? made : { ...made, size: left.size, mtime: left.mtime }
+}
 
-/**
- * Failures that no progress makes up for: the bytes came well and were the wrong ones, so that the next ones' coming well
- * says nothing. Else a wrong checksum would have its file fetched for ever.
- */
-const isMismatch = ({ failure }: Strike): boolean => failure.reason === "ChecksumMismatch"
+/** What ends a try that is not the last. */
+const endsTry: ReadonlySet<Tag> = new Set<Tag>(["Failed", "Released", "Abandoned"])
+
+const isFile = (record: FinalRecord | SunkRecord): record is FinalRecord => "ino" in record
 
 /** Whether nothing is left to be verified of what the row asks for; a checksum may have been added meanwhile. */
 const isVerified = ({ options }: Download, verified: Expected | null): boolean =>
@@ -239,7 +275,11 @@ const unlessCancelled = (download: Download, desired: Desired): Desired =>
 /** A wait that is over without success is not a wait any more. */
 const ended = (failure: Failure): Failure =>
   kindOf(failure.reason) === "wait"
-    ? { ...failure, reason: "GaveUp", detail: `gave up waiting: ${failure.detail}` }
+    ? {
+        ...failure,
+        reason: failure.reason === "DiskFull" ? "DiskStayedFull" : "GaveUp",
+        detail: `gave up waiting: ${failure.detail}`
+      }
     : failure
 
 const failed = (download: Download, message: Extract<Message, { _tag: "Failed" }>, at: number): Download => {
@@ -253,7 +293,10 @@ const failed = (download: Download, message: Extract<Message, { _tag: "Failed" }
         ...download,
         failure,
         status: "retrying",
-        strikes: [...download.strikes, { at, failure }],
+        strikes: [
+          ...download.strikes,
+          { at, failure, ...(download.checkpoint > 0 ? { held: download.checkpoint } : {}) }
+        ],
         nextAttemptAt: verdict.at
       }
     case "WaitUntil":

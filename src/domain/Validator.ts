@@ -31,6 +31,8 @@ export const Validator = Schema.Struct({
    * one resource only. Neither its host (mirrors) nor its query (signatures, which differ each time).
    */
   path: Schema.optional(Schema.String),
+  /** Which of several sources has said so (`Source.keyOf`), where it is not the download's own URL. */
+  source: Schema.optional(Schema.String),
   /** What the server says that the whole has; the file is compared with it before it gets its name. */
   digest: Schema.optional(Digests.Digest)
 })
@@ -43,8 +45,11 @@ const entityTag = /^(W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/
 
 const oldest = Date.UTC(1990)
 
-/** From a response's fields, and its digest of the whole; a malformed date counts as absent. `path`: see there. */
-export const fromHeaders = (headers: Headers, digest?: Digests.Digest, path?: string): Validator => {
+/** Where a response has come from, as far as that matters to what validators say: see there. */
+export type Place = Pick<Validator, "path" | "source">
+
+/** From a response's fields, and its digest of the whole; a malformed date counts as absent. */
+export const fromHeaders = (headers: Headers, digest?: Digests.Digest, place: Place = {}): Validator => {
   const etag = single(headers, "etag") ?? headers.get("etag")?.join(", ")
   const lastModified = single(headers, "last-modified")
   const modifiedAt = HttpDate.parse(lastModified ?? "")
@@ -55,7 +60,7 @@ export const fromHeaders = (headers: Headers, digest?: Digests.Digest, path?: st
     lastModifiedStrong:
       modifiedAt !== undefined && date !== undefined && modifiedAt >= oldest && date - modifiedAt >= 60_000,
     ...(digest === undefined ? {} : { digest }),
-    ...(path === undefined ? {} : { path })
+    ...place
   }
 }
 
@@ -70,8 +75,11 @@ const strongDate = (validator: Validator): string | undefined =>
 
 /** Whether a later response can be proved to continue what was held under this validator. */
 export const canProve = (validator: Validator): boolean =>
+  strongDate(validator) !== undefined || canProveElsewhere(validator)
+
+/** As `canProve`, where another source is asked. */
+export const canProveElsewhere = (validator: Validator): boolean =>
   strongTag(validator) !== undefined ||
-  strongDate(validator) !== undefined ||
   (validator.digest !== undefined && Digests.isOfParts(validator.digest))
 
 /**
@@ -83,7 +91,7 @@ export const ifRange = (validator: Validator): string | undefined =>
 
 /**
  * Whether `received` proves the version that `held` came from. Digests that can be compared decide. Else strong tags decide where `held` has one: equal is
- * proof, different or missing is not. Else the same strong date is proof, unless the tags contradict it.
+ * proof, different or missing is not. Else the same strong date of the same source is proof, unless the tags contradict it.
  */
 export const proves = (held: Validator, received: Validator): boolean => {
   const agree = Digests.agree(held.digest, received.digest)
@@ -91,18 +99,21 @@ export const proves = (held: Validator, received: Validator): boolean => {
   if (held.path !== received.path) return false
   const tag = strongTag(held)
   if (tag !== undefined) return strongTag(received) === tag
+  // mirrors of one file may well have its date in common, and so may two versions that were made in the same second
+  if (held.source !== received.source) return false
   const date = strongDate(held)
   if (date === undefined) return false
   const weaklyDifferent = held.etag !== received.etag
   return received.lastModified === date && !weaklyDifferent
 }
 
-/** Whether `received` speaks of another version for certain: a field that both have differs, or the digest. */
+/** Whether `received` speaks of another version for certain: a field that both have differs, of the same source, or the digest. */
 export const refutes = (held: Validator, received: Validator): boolean => {
   const agree = Digests.agree(held.digest, received.digest)
   if (agree !== undefined) return !agree
   return (
     held.path === received.path &&
+    held.source === received.source &&
     ((held.etag !== undefined && received.etag !== undefined && held.etag !== received.etag) ||
       (held.lastModified !== undefined &&
         received.lastModified !== undefined &&

@@ -1,95 +1,103 @@
 /**
- * Who is next: highest priority first; within a priority host by host in turn; within a host the oldest. Hosts that cool down are
- * passed over, and what is due for another try stands in line like everything else.
+ * Who is next: highest priority first; within a priority host by host in turn; within a host the oldest; or as the engine's policy
+ * has it (`domain/Admission`). Hosts that cool down are passed over (of those that have cooled down, one row goes ahead of all
+ * others, see StoreHosts), and what is due for another try stands in line like everything else.
  *
- * However many rows wait, a claim costs a few index look-ups: it asks the index for the next host after the last one served,
- * never for how many there are. So a host with a million rows delays another host's one row by one turn. Each claim looks
- * at a bounded number of hosts; where all of those were cooling, the next claim goes on behind them.
- *
- * The place in the ring of hosts is kept in memory only: a restart begins a new round, and a transaction that is rolled
- * back costs a host one turn.
+ * However many rows wait, a claim costs a few index look-ups: it asks the index for the next host after the last one served
+ * (`Ring`), never for how many there are. So a host with a million rows delays another host's one row by one turn. Each claim looks
+ * at a bounded number of hosts; where all of those were cooling, the next claim goes on behind them. A policy that is a
+ * function sees a bounded number of rows as well; what it has passed over keeps nobody else back.
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { Policy } from "../domain/Admission.js"
 import type { Download, EngineId } from "../domain/Download.js"
 import { fromKey, toKey } from "../domain/DownloadId.js"
+import { originOf } from "../domain/Host.js"
 import { Claimed, Due } from "../domain/Message.js"
-import type { Claims } from "../services/Store.js"
+import { inOrder } from "../domain/Turns.js"
+import type { Claims, Places } from "../services/Store.js"
+import { depth, type Found, pending, Ring, type Scope, type Sought } from "./Ring.js"
 import type { Failures, StoreBatch } from "./StoreBatch.js"
+import type { StoreHosts } from "./StoreHosts.js"
 
 /** Rows whose time has come that join the line with one claim. */
 const dueSize = 256
 
-/** Rows of one host that one claim looks at. */
-const depth = 16
-
-/** Hosts that one statement looks at: first few, then more where these were cooling. */
-const firstRing = 16
-const ringSize = 1024
-
 /** Hosts that one claim looks at; a level of priority counts as some. */
 const budgetSize = 8192
-const levelCost = 64
 
-/** Levels of priority whose place in the ring is remembered. */
-const maxLevels = 1024
+/** Rows that a policy is asked about in one claim, at each level of priority. */
+const windowSize = 256
 
-/** Whose rows an engine works on: its own, and (for a queue runner) nobody's. */
-type Scope = EngineId | null
+/** Claims that go on with a level in which the policy lets nothing begin; what comes behind that waits for the next occasion. */
+const maxVain = 64
 
 export const scopesOf = (engine: EngineId, adopt: boolean): ReadonlyArray<Scope> =>
   adopt ? [engine, null] : [engine]
 
-const pending = "status = 'pending' AND owner IS ?"
 const isDue = "status IN ('retrying', 'waiting') AND owner IS ? AND next_attempt_at <= ?"
 
 /** What there is to do: one look tells. `below` bounds the priority. */
 const peekStatement = `SELECT
   (SELECT priority FROM sluice_downloads WHERE ${pending} AND priority < ? ORDER BY priority DESC LIMIT 1) AS top,
   EXISTS (SELECT 1 FROM sluice_downloads WHERE ${isDue}) AS due,
-  EXISTS (SELECT 1 FROM sluice_hosts WHERE cooling_until > ?) AS cooling`
-
-const nextHost = `SELECT host_id FROM sluice_downloads WHERE ${pending} AND priority = ? AND host_id`
-
-/** The first and the last host of a level: mostly they are the same. */
-const edgesStatement = `SELECT (${nextHost} > -1 ORDER BY host_id LIMIT 1) AS low,
-  (${nextHost} > -1 ORDER BY host_id DESC LIMIT 1) AS high`
-
-/** Hosts in turn after one, and the oldest rows of each; the last row tells how far it has looked. */
-const ringStatement = `WITH RECURSIVE ring (host, step) AS (
-    SELECT (${nextHost} > ? ORDER BY host_id LIMIT 1), 1
-    UNION ALL
-    SELECT (${nextHost} > ring.host ORDER BY host_id LIMIT 1), step + 1
-    FROM ring WHERE ring.host IS NOT NULL AND step <= ?),
-  served (host) AS (SELECT host FROM ring WHERE host IS NOT NULL AND step <= ?
-    AND host NOT IN (SELECT id FROM sluice_hosts WHERE cooling_until > ?) ORDER BY step LIMIT ?)
-  SELECT served.host AS host, d.id AS id FROM served CROSS JOIN sluice_downloads AS d ON d.id IN (
-    SELECT id FROM sluice_downloads WHERE ${pending} AND priority = ? AND host_id = served.host ORDER BY id LIMIT ?)
-  UNION ALL SELECT max(host), -count(host) FROM ring WHERE step <= ?`
+  EXISTS (SELECT 1 FROM sluice_hosts WHERE cooling_until > ?) AS cooling,
+  EXISTS (SELECT 1 FROM sluice_hosts WHERE cooling_until IS NOT NULL) AS doubted`
 
 interface Dependencies {
   readonly sql: SqlClient.SqlClient
   readonly engine: EngineId
+  readonly hosts: StoreHosts
+  readonly policy: Policy
 }
 
-/** The waiting rows of some hosts, oldest first. */
-type Lines = Map<number, Array<number>>
+/** Of one level of priority, those to begin with. */
+interface Level {
+  readonly rows: ReadonlyArray<Download>
+  readonly cost: number
+  readonly cut: boolean
+  /** There are more that may begin, of the hosts looked at. */
+  readonly deep: boolean
+  /** Some were passed over that the policy does not let begin now. */
+  readonly refused: boolean
+  /** The policy has not been asked about all hosts in turn: they come before any lower priority. */
+  readonly unasked?: boolean
+}
 
-export const make = ({ engine, sql }: Dependencies) => {
-  /** The host served last, by priority. */
-  const served = new Map<number, number>()
+/** Claims in a row in which the policy has let nothing of a level begin: how many, and the host behind which the first began. */
+interface Vain {
+  readonly priority: number
+  readonly from: number
+  readonly claims: number
+}
+
+export const make = ({ engine, hosts, policy, sql }: Dependencies) => {
+  const ring = new Ring(sql, policy.first)
+  /** Whether rows have to be looked at, rather than their places in the index alone. */
+  const isSelective = policy.hosts !== "turn" || policy.admit !== undefined
   /** Where the last claim ran out of budget: what is above has been looked at. */
   let goOnBelow = Infinity
+  let vain: Vain | undefined
+  /** What the policy has died of, told once: it would be the same for each row. */
+  let defect: unknown
+  let isTold = false
 
-  const remember = (priority: number, host: number): void => {
-    if (served.size >= maxLevels) served.clear()
-    served.set(priority, host)
+  /** A policy is the program's own code: one that breaks keeps nothing back. */
+  const admits = (candidate: Download, atWork: ReadonlyArray<Download>): boolean => {
+    if (policy.admit === undefined) return true
+    try {
+      return policy.admit(candidate, atWork)
+    } catch (thrown) {
+      defect ??= thrown
+      return true
+    }
   }
 
   const peek = (scope: Scope, below: number, now: number) =>
     Effect.map(
-      sql.unsafe<{ top: number | null; due: number; cooling: number }>(peekStatement, [
+      sql.unsafe<{ top: number | null; due: number; cooling: number; doubted: number }>(peekStatement, [
         scope,
         below,
         scope,
@@ -108,129 +116,7 @@ export const make = ({ engine, sql }: Dependencies) => {
         Effect.zipRight(batch.flush)
       )
 
-  /** Looks at hosts after `after`; says how many it has looked at, and the last of them. */
-  const look = (
-    lines: Lines,
-    scope: Scope,
-    priority: number,
-    after: number,
-    hosts: number,
-    size: number,
-    now: number
-  ) =>
-    Effect.map(
-      sql.unsafe<{ host: number | null; id: number }>(ringStatement, [
-        scope,
-        priority,
-        after,
-        scope,
-        priority,
-        size,
-        size,
-        now,
-        hosts,
-        scope,
-        priority,
-        Math.min(depth, hosts),
-        size
-      ]),
-      (rows) => {
-        let seen = 0
-        let last = after
-        for (const { host, id } of rows) {
-          if (id <= 0) {
-            seen = -id
-            last = host ?? after
-          } else {
-            const line = lines.get(host!)
-            if (line === undefined) lines.set(host!, [id])
-            else line.push(id)
-          }
-        }
-        return { seen, last }
-      }
-    )
-
-  /** The next `limit` rows of one priority, and how many hosts had to be looked at. */
-  const level = Effect.fnUntraced(function* (
-    scopes: ReadonlyArray<Scope>,
-    priority: number,
-    limit: number,
-    budget: number,
-    now: number
-  ) {
-    const from = served.get(priority) ?? -1
-    let cost = levelCost
-    let cut = false
-    let alone = false
-    const order: Array<readonly [host: number, ids: Array<number>]> = []
-    // behind the last one served, then from the beginning
-    for (const start of from < 0 ? [-1] : [from, -1]) {
-      const lines: Lines = new Map()
-      alone = start === -1
-      let after = start
-      let end = Infinity
-      let ring = Math.max(firstRing, limit)
-      do {
-        const size = Math.min(ring, Math.max(1, budget - cost))
-        ring = ringSize
-        end = Infinity
-        for (const scope of scopes) {
-          const { last, seen } = yield* look(lines, scope, priority, after, limit, size, now)
-          cost += seen
-          if (seen > 1) alone = false
-          // beyond what all scopes have looked at, a host's oldest row is not known yet
-          if (seen >= size) end = Math.min(end, last)
-        }
-        if (end === Infinity) break
-        for (const host of lines.keys()) if (host > end) lines.delete(host)
-        after = end
-        cut = cost >= budget
-      } while (!cut && lines.size < limit)
-      for (const [host, ids] of [...lines].sort(([a], [b]) => a - b)) {
-        if (start === -1 && from >= 0 && host > from) continue
-        order.push([host, ids.sort((a, b) => a - b)])
-      }
-      if (cut) remember(priority, after)
-      if (order.length >= limit || cut) break
-    }
-    // one host alone has no round
-    if (alone) served.delete(priority)
-    const ids: Array<number> = []
-    for (let rank = 0; rank < depth && ids.length < limit; rank++) {
-      for (const [host, line] of order) {
-        if (ids.length >= limit) break
-        const id = line[rank]
-        if (id === undefined) continue
-        ids.push(id)
-        if (!cut && !alone) remember(priority, host)
-      }
-    }
-    // of a host with more rows than that, the rest still comes before any lower priority
-    const deep = ids.length < limit && order.some(([, line]) => line.length >= depth)
-    return { ids, cost, cut, deep }
-  })
-
-  /** The next rows of a level where all are one host's, without looking at hosts at all; else undefined. */
-  const loneHost = (batch: StoreBatch, scope: Scope, priority: number, limit: number) =>
-    Effect.gen(function* () {
-      const [edges] = yield* sql.unsafe<{ low: number; high: number }>(edgesStatement, [
-        scope,
-        priority,
-        scope,
-        priority
-      ])
-      if (edges!.low !== edges!.high) return undefined
-      served.delete(priority)
-      return yield* batch.select(`WHERE ${pending} AND priority = ? AND host_id = ? ORDER BY id LIMIT ?`, [
-        scope,
-        priority,
-        edges!.low,
-        limit
-      ])
-    })
-
-  const inOrder = (batch: StoreBatch, ids: ReadonlyArray<number>) =>
+  const load = (batch: StoreBatch, ids: ReadonlyArray<number>) =>
     Effect.map(
       ids.length === 0
         ? Effect.succeed([])
@@ -241,11 +127,144 @@ export const make = ({ engine, sql }: Dependencies) => {
       }
     )
 
-  const claim = (limit: number, adopt: boolean) =>
+  /** Host by host in turn: only those that begin are loaded. */
+  const inTurn = Effect.fnUntraced(function* (batch: StoreBatch, sought: Sought) {
+    const limit = sought.hosts
+    const { alone, cost, cut, lines } = yield* ring.look(sought)
+    const ids: Array<number> = []
+    for (let rank = 0; rank < depth && ids.length < limit; rank++) {
+      for (const [host, line] of lines) {
+        if (ids.length >= limit) break
+        const id = line[rank]
+        if (id === undefined) continue
+        ids.push(id)
+        if (!cut && !alone) ring.remember(sought.priority, host)
+      }
+    }
+    // of a host with more rows than that, the rest still comes before any lower priority
+    const deep = ids.length < limit && lines.some(([, line]) => line.length >= depth)
+    return { rows: yield* load(batch, ids), cost, cut, deep, refused: false } satisfies Level
+  })
+
+  /** Some lines as the ring has them, with their rows. */
+  const lines = (batch: StoreBatch, { lines }: Found) =>
+    Effect.map(
+      load(
+        batch,
+        lines.flatMap(([, ids]) => ids)
+      ),
+      (rows) => {
+        let at = 0
+        return lines.map(([host, ids]) => {
+          const own = rows.slice(at, (at += ids.length))
+          return { host, origin: originOf(own[0]!.url), rows: own }
+        })
+      }
+    )
+
+  /** Whether hosts are left in this round, after a claim has asked about those between two places in the ring. */
+  const isUnasked = (priority: number, begun: number, from: number, to: number): boolean => {
+    const before = vain?.priority === priority && begun === 0 ? vain : { priority, from, claims: 0 }
+    const isRound =
+      before.claims > 0 &&
+      (from < to ? from < before.from && before.from <= to : before.from > from || before.from <= to)
+    vain = isRound || before.claims >= maxVain ? undefined : { ...before, claims: before.claims + 1 }
+    return vain !== undefined
+  }
+
+  /** As the policy has it: the first of each line are looked at, and those that may not begin are passed over. */
+  const selected = Effect.fnUntraced(function* (
+    batch: StoreBatch,
+    sought: Sought,
+    places: Places,
+    begun: ReadonlyArray<Download>
+  ) {
+    const { priority } = sought
+    const limit = sought.hosts
+    const atWork = [...places.atWork(), ...begun]
+    const taken = new Map<string, number>()
+    for (const { url } of begun) taken.set(originOf(url), (taken.get(originOf(url)) ?? 0) + 1)
+    const without = [...sought.without]
+    const rows: Array<Download> = []
+    const from = ring.place(priority)
+    let { budget } = sought
+    let window = windowSize
+    let refused = false
+    for (;;) {
+      const wanted = limit - rows.length
+      const width = Math.min(depth, policy.admit === undefined ? wanted : depth)
+      // where the first ones may not, it takes more of them
+      const hosts = without.length === sought.without.length ? wanted : Math.max(wanted, depth)
+      const more = { ...sought, budget, rows: width }
+      const busy = policy.hosts === "fewest" ? [...new Set([...places.held.keys(), ...taken.keys()])] : []
+      const found = yield* ring.look({ ...more, hosts, without: [...without, ...busy] })
+      budget -= found.cost
+      let { cut } = found
+      let seen = found.lines.length
+      const candidates = yield* lines(batch, found)
+      if (busy.length > 0 && seen < hosts && !cut) {
+        const idle = candidates.map(({ origin }) => origin)
+        const others = yield* ring.look({
+          ...more,
+          budget,
+          hosts: hosts + busy.length,
+          without: [...without, ...idle]
+        })
+        budget -= others.cost
+        cut = others.cut
+        // all of them, if there are no more than could be at work
+        seen = others.lines.length < hosts + busy.length ? 0 : hosts
+        candidates.push(...(yield* lines(batch, others)))
+      }
+      const passed = new Set<string>()
+      let last: number | undefined
+      for (const { host, origin, row } of inOrder(
+        candidates.map(({ host, origin, rows }) => ({
+          atWork: (places.held.get(origin) ?? 0) + (taken.get(origin) ?? 0),
+          rows: rows.map((row) => ({ row, host, origin }))
+        })),
+        policy.hosts
+      )) {
+        if (rows.length >= limit) break
+        const has = taken.get(origin) ?? 0
+        if (has >= places.room(origin)) passed.add(origin)
+        else if (!admits(row, atWork)) {
+          refused = true
+          passed.add(origin)
+        } else {
+          rows.push(row)
+          atWork.push(row)
+          taken.set(origin, has + 1)
+          last = host
+        }
+      }
+      window -= candidates.reduce((sum, { rows }) => sum + rows.length, 0)
+      const isDone = rows.length >= limit
+      // the next claim goes on behind what was looked at in vain
+      last = isDone ? last : (found.lines.at(-1)?.[0] ?? last)
+      if (last !== undefined && !cut && !found.alone) ring.remember(priority, last)
+      const cost = sought.budget - budget
+      if (isDone) {
+        vain = undefined
+        return { rows, cost, cut, deep: false, refused } satisfies Level
+      }
+      if (seen < hosts || cut || window <= 0) {
+        const deep = candidates.some((line) => line.rows.length >= width && !passed.has(line.origin))
+        const isAll = seen < hosts || cut
+        if (isAll) vain = undefined
+        const unasked = !isAll && isUnasked(priority, rows.length, from, ring.place(priority))
+        return { rows, cost, cut, deep, refused, unasked } satisfies Level
+      }
+      without.push(...candidates.map(({ origin }) => origin))
+    }
+  })
+
+  const claim = (limit: number, adopt: boolean, places: Places = everywhere) =>
     Effect.fnUntraced(function* (batch: StoreBatch) {
       const now = Math.floor(yield* Clock.currentTimeMillis)
       yield* batch.flush
       const scopes = scopesOf(engine, adopt)
+      const full = places.full()
       let looks = yield* Effect.forEach(scopes, (scope) => peek(scope, goOnBelow, now))
       if (looks.some(({ due }) => due === 1)) {
         for (const scope of scopes) yield* promote(batch, scope, now)
@@ -255,6 +274,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       let budget = budgetSize
       let below = goOnBelow
       let goOn = false
+      let refused = false
       goOnBelow = Infinity
       while (chosen.length < limit) {
         const tops = looks.flatMap(({ top }) => (top === null ? [] : [top]))
@@ -264,12 +284,26 @@ export const make = ({ engine, sql }: Dependencies) => {
         const cooling = looks.some((look) => look.cooling === 1)
         const wanted = limit - chosen.length
         const alone =
-          here.length > 1 || cooling ? undefined : yield* loneHost(batch, here[0]!, priority, wanted)
+          here.length > 1 || cooling || full.length > 0 || isSelective
+            ? undefined
+            : yield* ring.loneHost(batch, here[0]!, priority, wanted)
         if (alone === undefined) {
-          const found = yield* level(here, priority, wanted, budget, now)
-          chosen.push(...(yield* inOrder(batch, found.ids)))
+          const sought: Sought = {
+            scopes: here,
+            priority,
+            hosts: wanted,
+            rows: Math.min(depth, wanted),
+            budget,
+            now,
+            without: full
+          }
+          const found: Level = yield* isSelective
+            ? selected(batch, sought, places, chosen)
+            : inTurn(batch, sought)
+          chosen.push(...found.rows)
           budget -= found.cost
-          if (found.deep && !found.cut) {
+          refused ||= found.refused
+          if ((found.deep && !found.cut) || found.unasked === true) {
             goOn = true
             break
           }
@@ -281,16 +315,39 @@ export const make = ({ engine, sql }: Dependencies) => {
         below = priority
         if (chosen.length < limit) looks = yield* Effect.forEach(scopes, (scope) => peek(scope, below, now))
       }
-      const claimed = yield* Effect.forEach(chosen, (download) =>
+      if (defect !== undefined && !isTold) {
+        isTold = true
+        yield* Effect.logError("the admission policy died; what it was asked about begins", defect)
+      }
+      const doubted = chosen.length > 0 && looks.some((look) => look.doubted === 1)
+      const fitting = within(places, chosen)
+      const admitted = doubted ? yield* hosts.admit(fitting, now) : fitting
+      const claimed = yield* Effect.forEach(admitted, (download) =>
         batch.apply(download, Claimed({ owner: engine }))
       )
       return {
         rows: claimed,
-        more: goOn || goOnBelow !== Infinity
+        // others' turn, where some were kept back
+        more: goOn || goOnBelow !== Infinity || admitted.length < chosen.length,
+        refused
       } satisfies Claims
     })
 
   return { claim }
+}
+
+const everywhere: Places = { full: () => [], room: () => Infinity, held: new Map(), atWork: () => [] }
+
+/** Those that their hosts have places for. */
+const within = (places: Places, rows: ReadonlyArray<Download>): ReadonlyArray<Download> => {
+  const taken = new Map<string, number>()
+  return rows.filter(({ url }) => {
+    const origin = originOf(url)
+    const count = (taken.get(origin) ?? 0) + 1
+    if (count > places.room(origin)) return false
+    taken.set(origin, count)
+    return true
+  })
 }
 
 const missing = (id: number): never => {

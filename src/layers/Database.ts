@@ -10,6 +10,9 @@
  * | write the application id | a database of ours without tables | migrates it |
  * | migrate, in one immediate transaction | the schema, whole or not at all | finds it, or migrates |
  *
+ * Under an engine of an older version that is at work nothing is migrated. An engine makes sure of the schema before it takes its
+ * lock, and again when it registers, before its first row.
+ *
  * Tricky interleavings: two processes may open a new database at the same time; the immediate transaction
  * around the migrations lets one of them do it and the other find it done. Lock waits block the event loop inside
  * SQLite, so they are kept short there and repeated here.
@@ -28,7 +31,9 @@ import * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import type { Durability } from "../domain/Durability.js"
 import { StoreError, type StoreErrorReason } from "../domain/StoreError.js"
+import * as LockFile from "./LockFile.js"
 import * as Migrations from "./Migrations.js"
+import { toStoreError } from "./SqliteError.js"
 
 /** @see {@link Database} */
 export interface Shape {
@@ -52,6 +57,8 @@ export interface Shape {
   readonly apart: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** A number that changes when another process has committed something. */
   readonly version: Effect.Effect<number, StoreError>
+  /** @see {@link Store.emptyLog} */
+  readonly emptyLog: Effect.Effect<boolean, StoreError>
   /** Turns what SQLite says into what a person can use. */
   readonly mapError: (error: SqlError) => StoreError
 }
@@ -63,38 +70,6 @@ export class Database extends Context.Tag("sluice/Database")<Database, Shape>() 
 const applicationId = 0x736c7569
 
 const busyTimeout = 100
-
-const reasonOf = (code: string): StoreErrorReason => {
-  if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "Locked"
-  if (code.startsWith("SQLITE_CORRUPT")) return "Corrupt"
-  if (code.startsWith("SQLITE_NOTADB")) return "NotADatabase"
-  if (code.startsWith("SQLITE_READONLY") || code === "EACCES" || code === "EROFS" || code === "EPERM")
-    return "ReadOnly"
-  // SHMSIZE: the shared memory beside the file could not grow
-  if (/^SQLITE_(FULL|IOERR_SHMSIZE)/.test(code) || code === "ENOSPC" || code === "EDQUOT") return "Full"
-  if (code.startsWith("SQLITE_CANTOPEN") || code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR")
-    return "Unavailable"
-  return "Io"
-}
-
-const codeOf = (cause: unknown): string => {
-  if (cause instanceof SqlError) return codeOf(cause.cause)
-  return typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
-}
-
-/** For errors of SQLite and of node:fs alike. */
-const toStoreError = (path: string, cause: unknown): StoreError => {
-  if (cause instanceof StoreError) return cause
-  const code = codeOf(cause)
-  const inner = cause instanceof SqlError ? cause.cause : cause
-  const message = inner instanceof Error ? inner.message : String(inner)
-  return new StoreError({
-    reason: reasonOf(code),
-    path,
-    // node's own messages begin with the code, SQLite's don't
-    detail: code === "" || message.startsWith(code) ? message : `${code}: ${message}`
-  })
-}
 
 /**
  * Looks before anything is changed; makes the file if it is missing. What is there is looked at through SQLite only: closing a
@@ -124,7 +99,8 @@ const prepare = (path: string): Effect.Effect<void, StoreError> =>
     catch: (cause) => toStoreError(path, cause)
   })
 
-const whileLocked: Shape["whileLocked"] = Effect.retry({
+/** Repeats what failed because another process holds the lock, for up to 10 s. */
+export const whileLocked: Shape["whileLocked"] = Effect.retry({
   while: (error) => error.reason === "Locked",
   schedule: Schedule.spaced("20 millis").pipe(Schedule.jittered, Schedule.upTo("10 seconds"))
 })
@@ -178,7 +154,20 @@ const make = (
     const version = own
       .executeValues("PRAGMA data_version", [])
       .pipe(Effect.mapBoth({ onFailure: mapError, onSuccess: ([row]) => Number(row![0]) }))
-    return { path, transact, whileLocked, mapError, isInside, apart, version }
+    // waits for the transaction that is going on: inside one it is an error
+    const emptyLog = Effect.flatMap(sql.reserve, (connection) =>
+      connection.executeValues("PRAGMA wal_checkpoint(TRUNCATE)", [])
+    ).pipe(
+      Effect.scoped,
+      Effect.map(([row]) => Number(row![0]) === 0),
+      Effect.mapError(mapError),
+      Effect.catchIf(
+        ({ reason }) => reason === "Locked",
+        () => Effect.succeed(false)
+      ),
+      apart
+    )
+    return { emptyLog, path, transact, whileLocked, mapError, isInside, apart, version }
   })
 
 /** Without the transaction that the fiber is in. */
@@ -192,7 +181,7 @@ const outside = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R
   )
 
 /** Whether the schema is the one this code knows; fails if it is newer. */
-const isCurrent = (path: string) =>
+export const isCurrent = (path: string) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const known = yield* sql`SELECT 1 FROM sqlite_master WHERE name = ${Migrations.table}`
@@ -212,9 +201,34 @@ const isCurrent = (path: string) =>
 /** To be run in one transaction: another process may have done it since anybody looked. */
 const migrate = (path: string) =>
   Effect.unlessEffect(
-    Effect.catchTag(Migrations.migrate, "MigrationError", (error) => Effect.die(error)),
+    Effect.zipRight(
+      refuseWhileInUse(path),
+      Effect.catchTag(Migrations.migrate, "MigrationError", (error) => Effect.die(error))
+    ),
     isCurrent(path)
   )
+
+/**
+ * An engine that lives on a database of an older version is one of that version: it takes its lock after it has made sure of the schema. It would
+ * go on with statements that do not fit any more: rows without their secrets would be asked for without them.
+ */
+const refuseWhileInUse = (path: string) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    if (path === ":memory:") return
+    const living = yield* Effect.try({
+      try: () => LockFile.living(path),
+      catch: (cause) => toStoreError(path, cause)
+    })
+    if (living.length === 0) return
+    const pids = yield* sql<{ pid: number }>`SELECT pid FROM sluice_engines
+      WHERE id IN (SELECT value FROM json_each(${JSON.stringify(living)})) AND pid IS NOT NULL`.pipe(
+      // its first versions called this table something else
+      Effect.catchTag("SqlError", () => Effect.succeed([]))
+    )
+    const detail = pids.length === 0 ? undefined : `process ${pids.map(({ pid }) => pid).join(", ")}`
+    return yield* new StoreError({ reason: "InUse", path, detail })
+  })
 
 /** As SqlClient's own withTransaction, but IMMEDIATE, and a failed COMMIT is rolled back rather than left open. */
 const makeImmediate = (sql: SqlClient.SqlClient) => {

@@ -9,15 +9,19 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Attempt } from "../domain/Attempt.js"
 import { type Completed, completionOf } from "../domain/Completion.js"
 import type { Download } from "../domain/Download.js"
-import type * as DownloadError from "../domain/DownloadError.js"
+import * as DownloadError from "../domain/DownloadError.js"
 import { ofChange } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
+import { Rate } from "../domain/Limits.js"
 import * as Progress from "../domain/Progress.js"
 import type { StoreError } from "../domain/StoreError.js"
+import { Bandwidth } from "../services/Bandwidth.js"
+import { Destination } from "../services/Destination.js"
 import { Downloads, type Shape } from "../services/Downloads.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
@@ -29,6 +33,7 @@ import * as Consumers from "./Consumers.js"
 import * as Discarding from "./Discarding.js"
 import * as Groups from "./Groups.js"
 import * as Inheritance from "./Inheritance.js"
+import * as HostEvents from "./HostEvents.js"
 import * as InlineHasher from "./InlineHasher.js"
 import * as Intent from "./Intent.js"
 import { firstToEnd } from "./Race.js"
@@ -40,13 +45,15 @@ const make = Effect.gen(function* () {
   const store = yield* Store
   const outbox = yield* Outbox
   const supervisor = yield* Supervisor
+  const bandwidth = yield* Bandwidth
   const life = yield* EngineLife
   const disk = yield* PartFile
   const options = yield* EngineOptions
   const { adopt, pollInterval } = options
   const discarding = Discarding.make(disk, store)
   const hasher = yield* InlineHasher.hasherFor(disk)
-  const inheritance = Inheritance.make({ store, life, discarding })
+  const hostEvents = yield* HostEvents.make(store)
+  const inheritance = Inheritance.make({ store, life, discarding, ring: supervisor.ring })
 
   const row = (id: DownloadId) =>
     Effect.flatMap(
@@ -83,7 +90,8 @@ const make = Effect.gen(function* () {
     store,
     supervisor,
     disk,
-    options
+    options,
+    destination: yield* Destination
   })
 
   const attempts: Shape["attempts"] = (id) =>
@@ -143,6 +151,11 @@ const make = Effect.gen(function* () {
     stats: store.stats,
     ...Intent.make({ engine: life.id, store, supervisor, discarding, inheritance, options, row, again }),
     ...Verification.make({ store, disk, hasher }),
+    limits: store.limits,
+    limit: (limited, rate) =>
+      rate === null || Schema.is(Rate)(rate)
+        ? Effect.tap(store.limit(limited, rate), bandwidth.govern)
+        : DownloadError.make("InvalidRequest", `a limit is a whole number of bytes per second, not ${rate}`),
     group: Groups.make({ store, options, inherit, enqueueInto, orRefused: Requests.orRefused, orFailure }),
     ...Consumers.make({ store, outbox, pollInterval, orFailure }),
     drained: orFailure(
@@ -163,6 +176,8 @@ const make = Effect.gen(function* () {
     events: Stream.mapConcat(Stream.fromPubSub(store.changes), ({ after, before }) =>
       ofChange(before, after)
     ),
+    hostEvents,
+    hosts: store.closed,
     progress,
     active: supervisor.active,
     activeCount: Effect.map(supervisor.active, (active) => active.length),
@@ -189,5 +204,8 @@ const attemptOf = (download: Download, startedAt: number): Attempt => ({
 })
 
 /** Needs a store and a supervisor over the same database. */
-export const layer: Layer.Layer<Downloads, never, Store | Outbox | Supervisor | EngineLife | PartFile> =
-  Layer.effect(Downloads, make)
+export const layer: Layer.Layer<
+  Downloads,
+  never,
+  Store | Outbox | Supervisor | EngineLife | PartFile | Bandwidth
+> = Layer.scoped(Downloads, make)

@@ -13,9 +13,12 @@ import type { Store } from "../services/Store.js"
 import type { Supervisor } from "../services/Supervisor.js"
 import type { Wire } from "../services/Wire.js"
 import type { Database } from "./Database.js"
+import * as Bandwidth from "./Bandwidth.js"
 import * as DownloadsLayer from "./Downloads.js"
+import * as HostGates from "./HostGates.js"
 import * as HttpRevalidation from "./HttpRevalidation.js"
 import * as HttpTransport from "./HttpTransport.js"
+import * as MeteredWire from "./MeteredWire.js"
 import * as SqlStore from "./SqlStore.js"
 import * as EngineSwitch from "./EngineSwitch.js"
 
@@ -27,5 +30,10 @@ export const layer: Layer.Layer<
 > = DownloadsLayer.layer.pipe(
   Layer.provideMerge(EngineSwitch.layer),
   Layer.provideMerge(SqlStore.layer),
-  Layer.provide([HttpTransport.layer, HttpRevalidation.layer])
+  // one after the other: merged layers can't be interrupted safely (AtOnce)
+  Layer.provide(HttpTransport.layer),
+  Layer.provide(HttpRevalidation.layer),
+  Layer.provide(Bandwidth.layer),
+  // what waits at a gate has not been asked yet: what is measured is the network
+  Layer.provide(Layer.provide(HostGates.layer, MeteredWire.layer))
 )

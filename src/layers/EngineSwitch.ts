@@ -14,18 +14,19 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import { Released } from "../domain/Message.js"
 import { StopTimeout, type StoreError } from "../domain/StoreError.js"
+import type { Bandwidth } from "../services/Bandwidth.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
+import type { HostGates } from "../services/HostGates.js"
 import { PartFile } from "../services/PartFile.js"
 import type { Revalidation } from "../services/Revalidation.js"
 import { Store } from "../services/Store.js"
 import { Supervisor } from "../services/Supervisor.js"
 import type { Transport } from "../services/Transport.js"
-import type { Wire } from "../services/Wire.js"
 import * as Discarding from "./Discarding.js"
 import * as Run from "./Supervisor.js"
 
-type Needs = Store | PartFile | Transport | Revalidation | Wire | EngineLife
+type Needs = Store | PartFile | Transport | Revalidation | Bandwidth | HostGates | EngineLife
 
 const make = Effect.gen(function* () {
   const store = yield* Store

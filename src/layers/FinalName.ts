@@ -36,15 +36,15 @@ export const make = (disk: Disk) => {
               (error) => error.reason === "NoHardLinks",
               () =>
                 Effect.gen(function* () {
+                  let ours = record
                   if (!(yield* isReserved(final, record))) {
                     const reserved = yield* Effect.scoped(
                       Effect.map(disk.create(final), ({ identity }) => identity)
                     )
-                    yield* Effect.tapError(tell({ ...record, reserved }), () =>
-                      Effect.ignore(disk.remove(final))
-                    )
+                    ours = { ...record, reserved }
+                    yield* Effect.tapError(tell(ours), () => free(final, ours))
                   }
-                  yield* Effect.tapError(rename, () => Effect.ignore(disk.remove(final)))
+                  yield* Effect.tapError(rename, () => free(final, ours))
                 })
             )
           )
@@ -65,6 +65,12 @@ export const make = (disk: Disk) => {
           disk.facts(final),
           Option.exists((facts) => facts.kind === "file" && facts.size === 0 && sameFile(facts, reserved))
         )
+
+  /** Gives the name up, if it is still our own empty file that keeps it: it may be somebody else's by now. */
+  const free = (final: string, record: FinalRecord) =>
+    Effect.ignore(
+      Effect.if(isReserved(final, record), { onTrue: () => disk.remove(final), onFalse: () => Effect.void })
+    )
 
   /** Nothing is there, or what `overwrite` may replace. */
   const replaceable = (final: string) =>

@@ -21,18 +21,21 @@ import * as Scope from "effect/Scope"
 import { isList } from "../domain/Checksum.js"
 import type { Download } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
+import type { DownloadOptions } from "../domain/DownloadOptions.js"
 import * as FileName from "../domain/FileName.js"
 import { single } from "../domain/Headers.js"
 import * as Identity from "../domain/Identity.js"
+import { Spawned } from "../domain/Message.js"
 import type { StoreError } from "../domain/StoreError.js"
 import * as Validators from "../domain/Validator.js"
+import type { Shape as Bandwidth } from "../services/Bandwidth.js"
 import type { Shape as Disk } from "../services/PartFile.js"
 import type { Reporter, Transferred, Whole } from "../services/Transport.js"
-import type { Activity, ByteSink, ResponseHead, Shape as Wire, WireResponse } from "../services/Wire.js"
+import type { Activity, ByteSink, ResponseHead, WireResponse } from "../services/Wire.js"
 import { boundedSink, type BoundedSink } from "./BoundedSink.js"
 import * as PartSession from "./PartSession.js"
 import type { PartWriter } from "./PartWriter.js"
-import type { Watchdog } from "./Watchdog.js"
+import { lowSpeedOf, type Watchdog } from "./Watchdog.js"
 
 /** The largest body that is taken into memory, in bytes. */
 export const maxWhole = 64 * 1024
@@ -61,7 +64,7 @@ export interface Moved {
 type Failures = DownloadError | StoreError
 
 interface Dependencies {
-  readonly wire: Wire
+  readonly wireFor: Bandwidth["wireFor"]
   readonly disk: Disk
   readonly watchdog: Watchdog
   readonly clock: Clock.Clock
@@ -70,8 +73,12 @@ interface Dependencies {
 }
 
 /** Whether the download's whole file may be brought in memory, as far as its row can tell. */
-export const mayComeWhole = ({ options, part, publishing }: Download): boolean =>
+export const mayComeWhole = ({ options, part, publishing, sources }: Download): boolean =>
   part === null &&
+  // whoever has several is asked what it is to be held against
+  sources === null &&
+  // one piece or a few: they are verified where they lie
+  options.pieces === null &&
   publishing === null &&
   // a list that can't be had must not cost the bytes that are there
   !isList(options.checksum) &&
@@ -106,24 +113,24 @@ class Gathering implements ByteSink {
   }
 
   /** The sink for this body, if it is wanted. */
-  take(verdict: Identity.Verdict, maxSize: number | null): ByteSink | undefined {
+  take(verdict: Identity.Verdict, options: DownloadOptions): ByteSink | undefined {
     if (verdict._tag !== "Body" || verdict.bodyLength === undefined || verdict.bodyLength > maxWhole)
       return undefined
-    if (Identity.sizeFault(maxSize, verdict.total) !== undefined) return undefined
+    if (Identity.announcedFault(options, verdict.total) !== undefined) return undefined
     this.body = verdict
     this.gauge.received = 0
     this.gauge.total = verdict.total
     this.gauge.state = "downloading"
-    this.bounded = boundedSink(this, Identity.bodyLimit(verdict.bodyLength, 0, maxSize))
+    this.bounded = boundedSink(this, Identity.bodyLimit(verdict.bodyLength, 0, Identity.limitOf(options)))
     return this.bounded
   }
 }
 
 export const make =
-  ({ clock, disk, interval, watchdog, wire }: Dependencies) =>
+  ({ clock, disk, interval, watchdog, wireFor }: Dependencies) =>
   (download: Download, reporter: Reporter): Effect.Effect<Whole | Moved | Answered, Failures> =>
     Effect.suspend(() => {
-      const { maxSize, stallTimeout, timeout } = download.options
+      const { stallTimeout, timeout } = download.options
       const url = new URL(download.url)
       const asked = Identity.ask(Identity.nothing)
       const activity: Activity = { phase: "connecting", bytes: 0, held: false }
@@ -132,13 +139,23 @@ export const make =
       let moved: Moved | undefined
       /** Why there is no going on, where a tick has found out. */
       let broken: Cause.Cause<Failures> | undefined
-      const exchange = wire.exchange(
-        { url: url.href, headers: [...Redacted.value(download.headers), ...asked.headers], activity },
+      const exchange = wireFor(download).exchange(
+        {
+          url: url.href,
+          headers: [...Redacted.value(download.headers), ...asked.headers],
+          activity,
+          personal: true,
+          onWait: (why) => void (reporter.gauge.state = why ?? "connecting"),
+          onProcess: (pid) => Effect.ignore(reporter.note(Spawned({ pid })))
+        },
         (response) => {
           head = response
           const now = clock.unsafeCurrentTimeMillis()
           return response.status === 200
-            ? gathering.take(Identity.judge(Identity.nothing, asked, 200, response.headers, now), maxSize)
+            ? gathering.take(
+                Identity.judge(Identity.nothing, asked, 200, response.headers, now),
+                download.options
+              )
             : undefined
         }
       )
@@ -178,7 +195,11 @@ export const make =
           })
         )
       )
-      const leave = watchdog.attend({ activity, timeout, stallTimeout, interval, onTick }, exchange.abort)
+      const lowSpeed = lowSpeedOf(download.options)
+      const leave = watchdog.attend(
+        { activity, timeout, stallTimeout, lowSpeed, interval, onTick },
+        exchange.abort
+      )
 
       const arrived = (body: Body): Effect.Effect<Whole | Moved, DownloadError> => {
         if (moved !== undefined) return Effect.succeed(moved)
@@ -234,20 +255,9 @@ export const close = ({ scope }: Moved): Effect.Effect<void> => Scope.close(scop
 export const finish = ({ bodyLength, session, writer }: Moved): Effect.Effect<Transferred, Failures> =>
   Effect.gen(function* () {
     const fault = Identity.bodyFault(bodyLength, yield* session.settle(writer))
-    if (fault !== undefined) {
-      yield* session.renounce
-      return yield* fault
-    }
+    if (fault !== undefined) session.condemn(fault, { fresh: true })
     yield* session.sound
-    const { handle, name } = session.part!
-    return {
-      _tag: "Fetched" as const,
-      part: handle,
-      partName: name,
-      filename: session.filename!,
-      size: session.held.bytes,
-      digest: session.held.validator.digest
-    }
+    return session.fetched
   }).pipe(
     Effect.onError(() => session.keep),
     Effect.uninterruptible

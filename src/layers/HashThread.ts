@@ -21,6 +21,8 @@ export interface Task {
   readonly size: number
   /** By the names that node:crypto knows. */
   readonly algorithms: ReadonlyArray<string>
+  /** The first algorithm's digests of pieces of so many bytes are wanted, instead of those of the whole. */
+  readonly piece?: number
   /** Counts the bytes read, for whoever wants to know that it goes on. */
   readonly pulse: SharedArrayBuffer
 }
@@ -59,14 +61,28 @@ const hash = (task) => {
   try {
     if (!isMeant(fs.fstatSync(fd, { bigint: true }), task.identity)) return { replaced: true }
     let read = 0
+    const pieces = []
+    let left = task.piece
     while (read < task.size) {
       const count = fs.readSync(fd, block, 0, Math.min(block.length, task.size - read), read)
       if (count === 0) break
-      for (const hash of hashes) hash.update(block.subarray(0, count))
+      if (task.piece === undefined) for (const hash of hashes) hash.update(block.subarray(0, count))
+      else
+        for (let at = 0; at < count;) {
+          const length = Math.min(left, count - at)
+          hashes[0].update(block.subarray(at, at + length))
+          at += length
+          left -= length
+          if (left > 0) continue
+          pieces.push(hashes[0].digest("hex"))
+          hashes[0] = createHash(task.algorithms[0])
+          left = task.piece
+        }
       read += count
       pulse[0] = read
     }
-    return { read, digests: hashes.map((hash) => hash.digest("hex")) }
+    if (left < task.piece) pieces.push(hashes[0].digest("hex"))
+    return { read, digests: task.piece === undefined ? hashes.map((hash) => hash.digest("hex")) : pieces }
   } finally {
     fs.closeSync(fd)
   }
@@ -87,6 +103,8 @@ parentPort.on("message", (task) => {
 export class ThreadDied extends Data.TaggedError("ThreadDied")<{ readonly message: string }> {}
 
 export interface HashThread {
+  /** Whether it can still be given anything. */
+  readonly isAlive: () => boolean
   /** One at a time. Fails with `ThreadDied`. Interruption ends the thread, and returns once it is gone. */
   readonly run: (task: Task) => Effect.Effect<Answer, ThreadDied>
   /** Fails what runs, and does not wait for the thread to be gone: it may be in a system call that never returns. */
@@ -111,6 +129,7 @@ export const start = (): HashThread => {
   worker.on("exit", () => die(new ThreadDied({ message: "the thread that hashes has ended" })))
   const end = Effect.promise(() => worker.terminate())
   return {
+    isAlive: () => died === undefined,
     run: (task) =>
       Effect.async<Answer, ThreadDied>((resume) => {
         if (died !== undefined) return resume(Effect.fail(died))

@@ -9,41 +9,20 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
 import type { Download } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
-import { single } from "../domain/Headers.js"
-import * as Redirect from "../domain/Redirect.js"
 import { conditions, judge, type Kept } from "../domain/Refetch.js"
+import { Bandwidth } from "../services/Bandwidth.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { type Answer, Revalidation } from "../services/Revalidation.js"
-import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
+import type { Activity } from "../services/Wire.js"
+import * as Redirects from "./Redirects.js"
 import * as Watchdog from "./Watchdog.js"
 
 const make = Effect.gen(function* () {
-  const wire = yield* Wire
+  const bandwidth = yield* Bandwidth
   const { checkpointInterval } = yield* EngineOptions
   const watchdog = yield* Watchdog.make
-
-  /** One request, its redirects followed; the answer's body is let go of. */
-  const request = (
-    download: Download,
-    fields: ReadonlyArray<readonly [string, string]>,
-    activity: Activity
-  ): Effect.Effect<WireResponse, DownloadError, Scope.Scope> =>
-    Effect.gen(function* () {
-      let url = new URL(download.url)
-      let given = Redacted.value(download.headers)
-      for (let count = 0; ; count++) {
-        activity.phase = "connecting"
-        const response = yield* wire.request({ url: url.href, headers: [...given, ...fields], activity })
-        if (!Redirect.isRedirect(response.status)) return response
-        yield* response.discard
-        const next = yield* Redirect.next(url, single(response.headers, "location"), count)
-        given = Redirect.headersFor(url, next, given)
-        url = next
-      }
-    })
 
   const ask = (download: Download, kept: Kept): Effect.Effect<Answer, DownloadError> => {
     const { stallTimeout, timeout } = download.options
@@ -52,7 +31,10 @@ const make = Effect.gen(function* () {
     const asking = (plainly: boolean): Effect.Effect<Answer, DownloadError> =>
       Effect.gen(function* () {
         const fields = plainly ? [identity] : [identity, ...conditions(kept.validator)]
-        const response = yield* request(download, fields, activity)
+        const url = new URL(download.url)
+        const given = Redacted.value(download.headers)
+        const wire = bandwidth.wireFor(download)
+        const { response } = yield* Redirects.follow(wire, { url, given, home: url, fields, activity })
         yield* response.discard
         const now = yield* Clock.currentTimeMillis
         return judge(kept, plainly, response.status, response.headers, now)
@@ -81,5 +63,5 @@ const make = Effect.gen(function* () {
   return Revalidation.of({ ask })
 })
 
-/** Needs the network seam. */
-export const layer: Layer.Layer<Revalidation, never, Wire> = Layer.scoped(Revalidation, make)
+/** Needs the network seam, at the pace of the engine. */
+export const layer: Layer.Layer<Revalidation, never, Bandwidth> = Layer.scoped(Revalidation, make)

@@ -11,20 +11,20 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
 import { isList } from "../domain/Checksum.js"
 import type { Download } from "../domain/Download.js"
 import type * as DownloadError from "../domain/DownloadError.js"
-import { single } from "../domain/Headers.js"
 import * as Identity from "../domain/Identity.js"
 import * as Redirect from "../domain/Redirect.js"
+import { Spawned } from "../domain/Message.js"
 import type { StoreError } from "../domain/StoreError.js"
+import { Bandwidth } from "../services/Bandwidth.js"
 import { EngineOptions } from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
 import { type Begun, type Reporter, Transport, type Whole } from "../services/Transport.js"
-import { type Activity, Wire, type WireResponse } from "../services/Wire.js"
 import * as FirstAnswer from "./FirstAnswer.js"
 import * as PartSession from "./PartSession.js"
+import * as Redirects from "./Redirects.js"
 import { ensureRoom } from "./Room.js"
 import * as Segments from "./Segments.js"
 import * as Watchdog from "./Watchdog.js"
@@ -35,48 +35,24 @@ const worthRecording = 8 * 1024 * 1024
 type Failures = DownloadError.DownloadError | StoreError
 
 const make = Effect.gen(function* () {
-  const wire = yield* Wire
+  const bandwidth = yield* Bandwidth
   const disk = yield* PartFile
   const { checkpointInterval, segmentation } = yield* EngineOptions
   const watchdog = yield* Watchdog.make
   const clock = yield* Effect.clock
   const segments = { clock, interval: checkpointInterval, policy: segmentation, watchdog }
 
-  /** One request, its redirects followed. `first`: the answer to it, if that is there already. */
-  const follow = (
-    download: Download,
-    headers: ReadonlyArray<readonly [string, string]>,
-    activity: Activity,
-    first: FirstAnswer.Answered | undefined
-  ): Effect.Effect<{ readonly response: WireResponse; readonly url: URL }, Failures, Scope.Scope> =>
-    Effect.gen(function* () {
-      let url = new URL(download.url)
-      let given = Redacted.value(download.headers)
-      for (let count = 0; ; count++) {
-        let response: WireResponse
-        if (count === 0 && first !== undefined) response = first.response
-        else {
-          activity.phase = "connecting"
-          response = yield* wire.request({ url: url.href, headers: [...given, ...headers], activity })
-        }
-        if (!Redirect.isRedirect(response.status)) return { response, url }
-        yield* response.discard
-        const next = yield* Redirect.next(url, single(response.headers, "location"), count)
-        // what was dropped on the way to another origin stays dropped: that origin may choose where on ours we return to
-        given = Redirect.headersFor(url, next, given)
-        url = next
-      }
-    })
-
   /** With the answer to the first request, if that is there already. */
   const transferFrom = (download: Download, reporter: Reporter, answered: FirstAnswer.Answered | undefined) =>
     Effect.gen(function* () {
-      const { checksum, maxSize, stallTimeout, timeout } = download.options
+      const { checksum, pieces, stallTimeout, timeout } = download.options
       const session = yield* PartSession.open(disk, download, reporter)
       const { bytes, total } = session.held
-      const tooLarge = bytes === total ? Identity.sizeFault(maxSize, total) : undefined
-      if (tooLarge !== undefined) return yield* tooLarge
-      let first = answered
+      const unwanted = bytes === total ? Identity.announcedFault(download.options, total) : undefined
+      if (unwanted !== undefined) return yield* unwanted
+      const onWait = (why: string | undefined): void => void (reporter.gauge.state = why ?? "connecting")
+      let first = answered?.response
+      const wire = bandwidth.wireFor(download)
 
       const fetching = Segments.run(
         segments,
@@ -85,11 +61,23 @@ const make = Effect.gen(function* () {
           reporter,
           session,
           ensureRoom: (announced) => ensureRoom(disk, download.directory, announced),
-          follow: (headers, activity) =>
+          follow: (source, fields, { activity, leads, yields }) =>
             Effect.suspend(() => {
               const there = first
               first = undefined
-              return follow(download, headers, activity, there)
+              const url = new URL(source.url)
+              const home = new URL(download.url)
+              const given = Redirect.headersFor(home, url, Redacted.value(download.headers))
+              return Redirects.follow(wire, {
+                url,
+                given,
+                home,
+                fields,
+                activity,
+                first: there,
+                onProcess: (pid) => Effect.ignore(reporter.note(Spawned({ pid }))),
+                ...(leads ? { onWait } : { yields })
+              })
             })
         },
         answered?.activity
@@ -98,6 +86,7 @@ const make = Effect.gen(function* () {
         .watch(fetching, {
           // the connections are watched one by one
           activity: { phase: "body", bytes: 0, held: true },
+          connection: false,
           timeout,
           stallTimeout,
           interval: checkpointInterval,
@@ -107,28 +96,19 @@ const make = Effect.gen(function* () {
           // verifying takes a while: neither a crash nor a pause then should cost what has just come
           Effect.tap(() => {
             const { bytes: size, validator } = session.held
-            const verified = checksum !== null || validator.digest !== undefined
+            const verified = checksum !== null || pieces !== null || validator.digest !== undefined
             return isList(checksum) || (verified && size >= worthRecording) ? session.complete : Effect.void
           }),
           Effect.tap(() => session.sound),
           Effect.onError(() => session.keep)
         )
-      if (result._tag === "Skipped") return result
-      const { handle, name } = session.part!
-      return {
-        _tag: "Fetched" as const,
-        part: handle,
-        partName: name,
-        filename: session.filename!,
-        size: session.held.bytes,
-        digest: session.held.validator.digest
-      }
+      return result._tag === "Skipped" ? result : session.fetched
     })
 
   const transfer = (download: Download, reporter: Reporter) => transferFrom(download, reporter, undefined)
 
   const answer = FirstAnswer.make({
-    wire,
+    wireFor: bandwidth.wireFor,
     disk,
     watchdog,
     clock,
@@ -172,5 +152,5 @@ const make = Effect.gen(function* () {
   return Transport.of({ begin, transfer })
 })
 
-/** Needs the two seams. */
-export const layer: Layer.Layer<Transport, never, Wire | PartFile> = Layer.scoped(Transport, make)
+/** Needs the two seams, the network at the pace of the engine. */
+export const layer: Layer.Layer<Transport, never, Bandwidth | PartFile> = Layer.scoped(Transport, make)

@@ -2,7 +2,8 @@
  * Taking over what dead engines have left behind, a portion of rows at a time.
  *
  * Tricky interleavings: a portion is not to be cut in half, as what it cancelled still has its part; several heirs may
- * take over from the same engine at once, each then gets some of its rows.
+ * take over from the same engine at once, each then gets some of its rows. Whatever takes over tells this engine's feeder, as
+ * nobody else will: the dead engine is off the list then, and what this process commits is not news from others.
  */
 import * as Effect from "effect/Effect"
 import type { EngineId } from "../domain/Download.js"
@@ -15,12 +16,15 @@ interface Dependencies {
   readonly store: Store
   readonly life: EngineLife
   readonly discarding: ReturnType<typeof Discarding.make>
+  /** There may be something to claim. */
+  readonly ring: Effect.Effect<unknown>
 }
 
-export const make = ({ discarding, life, store }: Dependencies) => {
+export const make = ({ discarding, life, ring, store }: Dependencies) => {
   /** True while there is more. */
   const portion = (owner: EngineId): Effect.Effect<boolean, StoreError> =>
     store.disown(owner).pipe(
+      Effect.zipLeft(ring),
       Effect.tap(({ cancelled }) => Effect.forEach(cancelled, discarding.one, { discard: true })),
       Effect.map(({ more }) => more),
       Effect.uninterruptible

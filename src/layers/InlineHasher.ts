@@ -11,6 +11,7 @@ import { createHash, type Hash } from "node:crypto"
 import type { Algorithm } from "../domain/Checksum.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import { sameFile } from "../domain/FileFacts.js"
+import type { Kind } from "../domain/Pieces.js"
 import { type Hashed, Hasher, type Shape } from "../services/Hasher.js"
 import type { Handle, Shape as Disk } from "../services/PartFile.js"
 
@@ -52,31 +53,61 @@ export const ofChunks = (chunks: ReadonlyArray<Uint8Array>, algorithms: Readonly
     return end(hashes)
   })
 
-const ofHandle = (handle: Handle, { path, size }: Hashed, algorithms: ReadonlyArray<Algorithm>) =>
+interface Stretch extends Pick<Hashed, "path" | "size"> {
+  /** Where it begins. */
+  readonly start: number
+  /** As many bytes as the file must have. */
+  readonly whole: number
+}
+
+const ofHandle = (
+  handle: Handle,
+  { path, size, start, whole }: Stretch,
+  algorithms: ReadonlyArray<Algorithm>
+) =>
   Effect.gen(function* () {
     const hashes = yield* begin(algorithms)
     const block = new Uint8Array(Math.min(size, blockBytes))
     for (let position = 0; position < size;) {
       const wanted = block.subarray(0, size - position)
-      const read = yield* Effect.mapError(handle.readAt(wanted, position), DownloadError.fromFile)
-      if (read === 0) return yield* tooShort(path, position, size)
+      const read = yield* Effect.mapError(handle.readAt(wanted, start + position), DownloadError.fromFile)
+      if (read === 0) return yield* tooShort(path, start + position, whole)
       for (const [, hash] of hashes) hash.update(wanted.subarray(0, read))
       position += read
     }
     return end(hashes)
   })
 
-export const make = (disk: Pick<Disk, "open">): Shape => ({
-  digests: (file, algorithms) =>
+/** Each piece as a file of its own. */
+const piecesOfHandle = (handle: Handle, { path, size }: Hashed, { algorithm, length }: Kind) =>
+  Effect.gen(function* () {
+    const found: Array<string> = []
+    for (let start = 0; start < size; start += length) {
+      const piece = { path, size: Math.min(length, size - start), start, whole: size }
+      found.push((yield* ofHandle(handle, piece, [algorithm])).get(algorithm)!)
+    }
+    return found
+  })
+
+export const make = (disk: Pick<Disk, "open">): Shape => {
+  const opened = <A>(
+    file: Hashed,
+    use: (handle: Handle) => Effect.Effect<A, DownloadError.DownloadError>
+  ): Effect.Effect<A, DownloadError.DownloadError> =>
     file.handle !== undefined
-      ? ofHandle(file.handle, file, algorithms)
+      ? use(file.handle)
       : Effect.gen(function* () {
-          const found = yield* Effect.mapError(disk.open(file.path), DownloadError.fromFile)
+          const found = yield* Effect.mapError(disk.open(file.path, "read"), DownloadError.fromFile)
           if (Option.isNone(found) || !sameFile(found.value.identity, file.identity))
             return yield* replaced(file.path)
-          return yield* ofHandle(found.value, file, algorithms)
+          return yield* use(found.value)
         }).pipe(Effect.scoped)
-})
+  return {
+    digests: (file, algorithms) =>
+      opened(file, (handle) => ofHandle(handle, { ...file, start: 0, whole: file.size }, algorithms)),
+    pieces: (file, kind) => opened(file, (handle) => piecesOfHandle(handle, file, kind))
+  }
+}
 
 /** Whoever computes digests for this engine. */
 export const hasherFor = (disk: Pick<Disk, "open">): Effect.Effect<Shape> =>

@@ -2,14 +2,16 @@
  * What people want of downloads, one or many: pause, resume, cancel, retry, remove, and which goes first.
  *
  * Tricky interleavings: intent is committed before a worker is interrupted, so that its ending finds it in the row. What another
- * live engine owns is asked of that engine, and waited for within a bound; if it dies meanwhile, we are its heir. A row that is
+ * live engine owns is asked of that engine, and waited for within a bound; if it dies meanwhile, we are its heir; if somebody
+ * asks for something else before it has followed, nobody waits for what will not come. A row that is
  * removed goes before its part: nobody can inherit a part from a row that is gone (a crash between the two leaves the part
  * behind, named for what it is).
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { type Download, type EngineId, type Status, terminal } from "../domain/Download.js"
+import * as Option from "effect/Option"
+import { type Desired, type Download, type EngineId, type Status, terminal } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { Header } from "../domain/DownloadRequest.js"
@@ -21,6 +23,7 @@ import type { Enqueued, Shape as Downloads } from "../services/Downloads.js"
 import type { EngineOptionsShape } from "../services/EngineOptions.js"
 import type { Shape as Store } from "../services/Store.js"
 import type { Shape as Supervisor } from "../services/Supervisor.js"
+import { atOnce } from "./AtOnce.js"
 import type * as Discarding from "./Discarding.js"
 import type * as Inheritance from "./Inheritance.js"
 
@@ -51,6 +54,9 @@ const messages: Record<Command, Message> = {
   cancel: CancelRequested()
 }
 
+/** What is wanted of a row whose owner has taken a command up. */
+const wish: Record<Command, Desired> = { pause: "paused", resume: "run", cancel: "cancelled" }
+
 const ended: ReadonlyArray<Status> = ["completed", "failed", "cancelled"]
 const unfinished: ReadonlyArray<Status> = ["pending", "processing", "retrying", "waiting", "paused"]
 
@@ -67,9 +73,18 @@ export const make = (dependencies: Dependencies) => {
       yield* store.command(command, [id])
       const deadline = (yield* Clock.currentTimeMillis) + options.shutdownTimeout
       for (;;) {
+        // before the row: what is not asked any more has been taken up by the time the row is read, or replaced
+        const asked = Option.contains(yield* store.asked(id), command)
         const current = yield* row(id)
+        if (!asked && current.desired !== wish[command] && !terminal.has(current.status)) {
+          return yield* new StoreError({
+            reason: "Refused",
+            path: "of this engine",
+            detail: `another command was given since: ${id} is ${current.status}`
+          })
+        }
         if (current.owner !== owner && !isDone(command, current)) return yield* give(command, id)
-        const done = isDone(command, current) && !(yield* store.isAsked(id))
+        const done = isDone(command, current) && !asked
         // a cancelled one's part goes after its row says so, and before we do
         if (done && !(current.status === "cancelled" && current.part !== null)) return current
         if (owner !== null && (yield* inheritance.from(owner))) {
@@ -115,7 +130,7 @@ export const make = (dependencies: Dependencies) => {
       return yield* new StoreError({
         reason: "Refused",
         path: "of this engine",
-        detail: `${id} is completed; to fetch it anew, enqueue its URL again`
+        detail: `${id} is completed; to fetch it anew, enqueue its URL with refetch "always"`
       })
     }
     if (!terminal.has(download.status) && headers === undefined) {
@@ -171,7 +186,7 @@ export const make = (dependencies: Dependencies) => {
         Effect.gen(function* () {
           const { asked, atWork, changed, spoiled } = yield* store.command(command, ids)
           if (command !== "resume") {
-            yield* Effect.forEach(atWork, supervisor.interrupt, { concurrency: "unbounded", discard: true })
+            yield* atOnce(atWork, supervisor.interrupt)
           }
           yield* Effect.forEach(spoiled, discarding.one, { discard: true })
           return { asked, changed }

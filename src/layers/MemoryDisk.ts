@@ -91,6 +91,7 @@ export const make = (): MemoryDisk => {
         cut.set(file.data.subarray(0, length))
         file.data = cut
       }),
+    size: (done) => done(file.data.length),
     facts: Effect.sync(() => factsOf(file))
   })
 

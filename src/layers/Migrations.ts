@@ -9,6 +9,7 @@
 import * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
+import * as SqlSecrets from "./SqlSecrets.js"
 
 /** Those of versions 1 and 2. */
 const firstIndexes = Effect.gen(function* () {
@@ -273,6 +274,50 @@ const refetch = Effect.gen(function* () {
   // one unfinished download per request (PROMISES Q4)
   yield* sql`CREATE UNIQUE INDEX sluice_downloads_request ON sluice_downloads (request_key, standing)`
 })
+/** How fast bytes may come: `kind` is all, host (`name` is its origin) or download (`name` is its key). */
+const limits = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`CREATE TABLE sluice_limits (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    rate INTEGER NOT NULL,
+    PRIMARY KEY (kind, name)
+  ) WITHOUT ROWID`
+)
+
+/** When work on a download began that may take a limited time as a whole. */
+const maxTime = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`ALTER TABLE sluice_downloads ADD COLUMN begun_at INTEGER`
+)
+
+/** The breaker of each host: failures in a row, and since when there has been nothing else. */
+const hostGates = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`ALTER TABLE sluice_hosts ADD COLUMN failures INTEGER NOT NULL DEFAULT 0`
+  yield* sql`ALTER TABLE sluice_hosts ADD COLUMN troubled_since INTEGER`
+})
+
+/** Whether an engine takes up what is nobody's. */
+const adopters = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`ALTER TABLE sluice_engines ADD COLUMN adopts INTEGER NOT NULL DEFAULT 0`
+)
+
+/** Other URLs of the same file, and what is known against each. */
+const sources = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`ALTER TABLE sluice_downloads ADD COLUMN sources TEXT`
+)
+
+/** Digests of pieces, packed; most downloads have none. */
+const pieces = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`CREATE TABLE sluice_pieces (
+    download_id INTEGER PRIMARY KEY,
+    hashes BLOB NOT NULL
+  )`
+)
 
 const steps = {
   "1_initial": initial,
@@ -280,7 +325,14 @@ const steps = {
   "3_queue": queue,
   "4_consumers": consumers,
   "5_segments": segments,
-  "7_refetch": refetch
+  "7_refetch": refetch,
+  "8_host_gates": hostGates,
+  "9_limits": limits,
+  "10_max_time": maxTime,
+  "12_secrets": SqlSecrets.migration,
+  "13_adopters": adopters,
+  "14_sources": sources,
+  "15_pieces": pieces
 }
 
 /** The version this code knows. */

@@ -18,11 +18,14 @@ import type { Handle } from "../services/PartFile.js"
 export type Failure = NodeJS.ErrnoException | null
 export type Callback<A> = (error: Failure, value: A) => void
 
-const { O_NOFOLLOW, O_NONBLOCK, O_RDWR } = fs.constants
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 
 // O_NONBLOCK means nothing to a regular file, and keeps a FIFO of that name from blocking the thread (Linux opens
 // one for both directions without waiting, POSIX leaves that open)
-export const openFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK
+const careful = O_NOFOLLOW | O_NONBLOCK
+
+export const openFlags = O_RDWR | careful
+export const readFlags = O_RDONLY | careful
 
 /** One operation, from its call to its callback. */
 export const call = <A>(
@@ -146,6 +149,14 @@ class NodeHandle implements Handle {
     else writeAll(this.fd, buffers, position, end)
   }
 
+  readonly size: Handle["size"] = (done) => {
+    if (!this.enter()) return done(fromCode("EBADF", "look at", this.path))
+    fs.fstat(this.fd, (error, stats) => {
+      this.leave()
+      done(error ? toFileError(error, "look at", this.path) : stats.size)
+    })
+  }
+
   readonly readAt: Handle["readAt"] = (buffer, position) =>
     this.use("read", (fd, done: Callback<number>) =>
       fs.read(fd, buffer, 0, buffer.length, position, (error, read) => done(error, read))
@@ -171,7 +182,7 @@ class NodeHandle implements Handle {
   )
 }
 
-/** Opens for writing with `flags` added, if it is a regular file and no symbolic link; the scope closes it. */
+/** Opens with these flags, if it is a regular file and no symbolic link; the scope closes it. */
 export const open = (
   operation: "create" | "open",
   path: string,
@@ -179,7 +190,7 @@ export const open = (
 ): Effect.Effect<Handle, FileError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<NodeHandle, FileError>((resume) =>
-      fs.open(path, flags | openFlags, 0o666, (error, fd) => {
+      fs.open(path, flags, 0o666, (error, fd) => {
         if (error) return resume(Effect.fail(toFileError(error, operation, path)))
         const identity = identify(fd)
         if (identity !== undefined && !(identity instanceof Error)) {

@@ -15,7 +15,16 @@ import { FileError, fromCode } from "../domain/FileError.js"
 import type { Handle, Shape } from "../services/PartFile.js"
 import { PartFile } from "../services/PartFile.js"
 import { ensureBelow, outside, Unusable } from "./NodeBelow.js"
-import { type Callback, call, type Failure, open, toFacts, toFileError } from "./NodeHandle.js"
+import {
+  type Callback,
+  call,
+  type Failure,
+  open,
+  openFlags,
+  readFlags,
+  toFacts,
+  toFileError
+} from "./NodeHandle.js"
 import { writeNew } from "./NodeWrite.js"
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, W_OK, X_OK } = fs.constants
@@ -66,11 +75,12 @@ class DirectorySyncs {
 const stat = (path: string) => call("use", path, (done: Callback<fs.Stats>) => fs.stat(path, done))
 
 /** The handle, for those who leave syncing to the system. */
-const unsynced = ({ facts, identity, readAt, truncate, writeAt }: Handle): Handle => ({
+const unsynced = ({ facts, identity, readAt, size, truncate, writeAt }: Handle): Handle => ({
   identity,
   writeAt,
   readAt,
   truncate,
+  size,
   facts,
   sync: Effect.void
 })
@@ -92,9 +102,9 @@ const make = (durability: Durability): Shape => {
     )
 
   return {
-    create: (path) => Effect.map(open("create", path, O_CREAT | O_EXCL), prepared),
-    open: (path) =>
-      open("open", path, 0).pipe(
+    create: (path) => Effect.map(open("create", path, openFlags | O_CREAT | O_EXCL), prepared),
+    open: (path, access) =>
+      open("open", path, access === "read" ? readFlags : openFlags).pipe(
         Effect.map(prepared),
         Effect.asSome,
         // a socket, or a device without a driver

@@ -10,13 +10,16 @@
  * - `written` moves only when a write has called back. A sync issued at that moment covers it, whatever is queued.
  * - Bytes that no checkpoint covers yet are bounded too: where one takes long (a slow disk), the Wire is held back until it has
  *   been made, or a crash would cost more than was promised (PROMISES Q3).
+ * - Before each write the file has to be at least as long as all writers of the part have made it (Extent). What it has to reach
+ *   is noted before it is looked at, as others lengthen it meanwhile.
  * - `finish` ends the writer: a chunk that comes later is refused, so nothing is written to a handle that is being closed.
  */
 import * as Effect from "effect/Effect"
 import * as DownloadError from "../domain/DownloadError.js"
-import type { FileError } from "../domain/FileError.js"
+import { FileError } from "../domain/FileError.js"
 import type { Handle } from "../services/PartFile.js"
 import type { ByteSink } from "../services/Wire.js"
+import { Extent } from "./Extent.js"
 
 /** A write is issued once so many bytes (or `batchChunks` chunks) are queued. */
 export const batchBytes = 256 * 1024
@@ -82,7 +85,8 @@ class Writer implements PartWriter {
     private readonly handle: Handle,
     public position: number,
     private readonly gauge: { received: number } | undefined,
-    private readonly isLate: () => boolean
+    private readonly isLate: () => boolean,
+    private readonly extent: Extent
   ) {
     this.written = position
     this.recorded = position
@@ -175,12 +179,21 @@ class Writer implements PartWriter {
     this.queuedBytes -= bytes
     this.inFlightBytes = bytes
     this.inFlightChunks = batch.length
-    this.handle.writeAt(batch, this.written, (error) => {
+    const done = (error: FileError | undefined): void => {
       this.inFlightBytes = 0
       this.inFlightChunks = 0
-      if (error === undefined) this.written += bytes
-      else this.fail(error)
+      if (error === undefined) {
+        this.written += bytes
+        this.extent.reached(this.written)
+      } else this.fail(error)
       this.advance()
+    }
+    const reached = this.extent.end
+    if (reached === 0) return this.handle.writeAt(batch, this.written, done)
+    this.handle.size((size) => {
+      const fault = size instanceof FileError ? size : this.extent.faultIn(size, reached)
+      if (fault === undefined) this.handle.writeAt(batch, this.written, done)
+      else done(fault)
     })
   }
 
@@ -205,11 +218,12 @@ class Writer implements PartWriter {
 
 /**
  * A writer from `position` on. `gauge.received` grows with what is accepted. `isLate` tells whether the next checkpoint has
- * been waited for too long; by default, none is made.
+ * been waited for too long; by default, none is made. `extent` is of the part: all its writers share it.
  */
 export const make = (
   handle: Handle,
   position: number,
   gauge?: { received: number },
-  isLate: () => boolean = () => false
-): PartWriter => new Writer(handle, position, gauge, isLate)
+  isLate: () => boolean = () => false,
+  extent: Extent = new Extent(0, () => "the part file")
+): PartWriter => new Writer(handle, position, gauge, isLate, extent)

@@ -5,27 +5,43 @@
 import * as Effect from "effect/Effect"
 import * as Coverage from "../domain/Coverage.js"
 import type { FileError } from "../domain/FileError.js"
+import type { Brought } from "../domain/Pieces.js"
 import type { PartWriter } from "./PartWriter.js"
 
 /** One at work, and where it began. */
 interface Writing {
   readonly start: number
   readonly writer: PartWriter
+  readonly source: string
 }
 
 export class PartWriters {
   private readonly writing = new Set<Writing>()
 
-  /** `settled`: what is held for certain, where writers have ended. */
-  constructor(private settled: Coverage.Coverage) {}
+  /** Whose bytes are where, of what is settled and as far as it is known. */
+  private readonly sources = new Map<string, Coverage.Coverage>()
 
-  add(start: number, writer: PartWriter): void {
-    this.writing.add({ start, writer })
+  /** `settled`: what is held for certain, where writers have ended. `source`: who has brought that, where it was one alone. */
+  constructor(
+    private settled: Coverage.Coverage,
+    source?: string
+  ) {
+    if (source !== undefined) this.sources.set(source, settled)
+  }
+
+  add(start: number, writer: PartWriter, source: string): void {
+    this.writing.add({ start, writer, source })
+  }
+
+  /** @see {@link Brought} */
+  get brought(): Brought {
+    return [...this.sources]
   }
 
   /** Nothing that was brought counts any more. */
   clear(): void {
     this.writing.clear()
+    this.sources.clear()
     this.settled = Coverage.empty
   }
 
@@ -59,6 +75,8 @@ export class PartWriters {
       for (const one of this.writing) {
         if (one.writer !== writer) continue
         this.writing.delete(one)
+        const own = this.sources.get(one.source) ?? Coverage.empty
+        this.sources.set(one.source, Coverage.add(own, one.start, writer.written))
         // also where it has failed: what it had accepted beyond that is nowhere
         this.settled = Coverage.add(this.settled, one.start, writer.written)
         return Effect.as(exit, writer.written - one.start)

@@ -43,12 +43,15 @@ export const mayBeUnchanged = ({ earlier, options, part, publishing }: Download)
   earlier !== null && options.refetch !== "always" && part === null && publishing === null
 
 export const make = ({ disk, lists, revalidation, store, verifier }: Dependencies) => {
-  /** What can't be read can't be proved to have the checksum. */
-  const hasChecksum = (checksum: Checksum | null, path: string, size: number) =>
+  /** What can't be read can't be proved to have the checksum, or without one the pieces. */
+  const hasWanted = (download: Download, checksum: Checksum | null, path: string, size: number) =>
     Effect.gen(function* () {
-      const handle = yield* disk.open(path).pipe(Effect.orElseSucceed(Option.none))
-      if (Option.isNone(handle) || checksum === null) return false
-      return (yield* verifier.faultIn({ handle: handle.value, path, size }, checksum)) === undefined
+      const handle = yield* disk.open(path, "read").pipe(Effect.orElseSucceed(Option.none))
+      if (Option.isNone(handle)) return false
+      const file = { handle: handle.value, path, size }
+      if (checksum !== null) return (yield* verifier.faultIn(file, checksum)) === undefined
+      const pieces = yield* Effect.orElseSucceed(store.pieces(download), () => undefined)
+      return pieces !== undefined && (yield* verifier.hasPieces(file, pieces))
     }).pipe(
       Effect.scoped,
       Effect.catchIf(
@@ -77,9 +80,11 @@ export const make = ({ disk, lists, revalidation, store, verifier }: Dependencie
           return { ...planned, verified: download.options.checksum }
         case "Verify": {
           const checksum = yield* lists.settle(download.options.checksum, download, name)
-          if (yield* hasChecksum(checksum, file, planned.record.size))
+          if (yield* hasWanted(download, checksum, file, planned.record.size))
             return { ...planned, verified: checksum }
-          yield* Effect.logInfo(`fetching it again: ${name} has not the checksum that is asked for`)
+          yield* Effect.logInfo(
+            `fetching it again: ${name} has not the ${checksum === null ? "pieces" : "checksum"} that ${checksum === null ? "are" : "is"} asked for`
+          )
           return undefined
         }
         case "Ask": {
@@ -101,7 +106,7 @@ export const make = ({ disk, lists, revalidation, store, verifier }: Dependencie
     transferred: Effect.Effect<void>
   ): Effect.Effect<Download | void, Failures> =>
     Effect.flatMap(
-      Effect.interruptible(Effect.annotateLogs(find(download, reporter), "download", download.id)),
+      Effect.interruptible(find(download, reporter)),
       (kept): Effect.Effect<Download | void, Failures> =>
         kept === undefined
           ? Effect.void

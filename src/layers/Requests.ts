@@ -13,17 +13,12 @@ import * as Stream from "effect/Stream"
 import { type Download, terminal } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
-import {
-  accept,
-  type Accepted,
-  acceptOptions,
-  defined,
-  type DownloadRequest,
-  type Header
-} from "../domain/DownloadRequest.js"
+import { acceptOptions, defined } from "../domain/DownloadOptions.js"
+import { accept, type Accepted, type DownloadRequest, type Header } from "../domain/DownloadRequest.js"
 import type { GroupId } from "../domain/Group.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Enqueued, Shape } from "../services/Downloads.js"
+import type { Shape as Destination } from "../services/Destination.js"
 import type { EngineOptionsShape } from "../services/EngineOptions.js"
 import type { Shape as Disk } from "../services/PartFile.js"
 import type { Enqueued as Recorded, Shape as Store } from "../services/Store.js"
@@ -38,10 +33,15 @@ interface Dependencies {
   readonly supervisor: Supervisor
   readonly disk: Disk
   readonly options: EngineOptionsShape
+  readonly destination: Destination
 }
 
-export const make = ({ disk, options, store, supervisor }: Dependencies) => {
-  const { adopt } = options
+export const make = ({ destination, disk, options, store, supervisor }: Dependencies) => {
+  /** Where the engine's own go, which its options or a request may say otherwise. */
+  const usual = destination._tag === "Sink" ? { destination: destination.name } : {}
+  const { adopt, downloadDefaults } = options
+  const defaultsOf = (request: DownloadRequest) =>
+    typeof downloadDefaults === "function" ? downloadDefaults(request) : downloadDefaults
 
   const checkName = ({ directory, output }: Accepted) =>
     Effect.gen(function* () {
@@ -84,8 +84,9 @@ export const make = ({ disk, options, store, supervisor }: Dependencies) => {
         directories.set(request.directory, directory)
         const wanted =
           known.get(request.options) ??
-          acceptOptions({ ...options.downloadDefaults, ...defined(request.options ?? {}) })
-        known.set(request.options, wanted)
+          acceptOptions({ ...usual, ...defaultsOf(request), ...defined(request.options ?? {}) })
+        // what a function answers depends on more of the request
+        if (typeof downloadDefaults !== "function") known.set(request.options, wanted)
         accepted.push(yield* accept({ ...request, directory }, wanted))
       }
       yield* checkDestinations(accepted)
@@ -171,6 +172,7 @@ export const orRefused = ([enqueued]: ReadonlyArray<Enqueued>): Effect.Effect<
 /** What an unfinished download was sent with stays as it is, where nothing else is asked for. */
 const requestOf = (row: Download, headers: ReadonlyArray<Header> | undefined): DownloadRequest => ({
   url: row.url,
+  mirrors: (row.sources ?? []).filter(({ url }) => url !== row.url),
   ...(row.root === null
     ? { directory: row.directory, output: row.output ?? undefined }
     : { directory: row.root, output: path.relative(row.root, path.join(row.directory, row.output ?? "")) }),

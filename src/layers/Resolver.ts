@@ -1,6 +1,8 @@
 /**
  * Host names to addresses for outgoing connections, without letting dead DNS stall the disk.
  *
+ * Where no name at all can be resolved, that is said (`noNameServer`): it is this machine's network then, and no host's trouble.
+ *
  * getaddrinfo runs on the same four libuv threads as every file operation and may hang for tens of seconds, so at
  * most two look-ups run at once; the others queue, and look-ups of the same name share one. Answers are kept for a
  * minute. Which address is connected to, and in what order, is left to node:net (RFC 8305).
@@ -13,6 +15,7 @@ import type { LookupAddress } from "node:dns"
 import { ADDRCONFIG, lookup as getaddrinfo } from "node:dns"
 import type { LookupFunction } from "node:net"
 import { isIP } from "node:net"
+import { noNameServer } from "./UndiciError.js"
 
 type Failure = NodeJS.ErrnoException | null
 type Answer = (error: Failure, addresses: ReadonlyArray<LookupAddress>) => void
@@ -48,6 +51,8 @@ const maxWaiting = 256
 const maxNames = 1000
 /** How long an answer is good for, in milliseconds. Failures are not kept. */
 const lifetime = 60_000
+/** After an answer, it is a name's own fault for so long if it can't be resolved, in milliseconds. */
+const trust = 60_000
 
 interface Known {
   readonly hostname: string
@@ -68,6 +73,11 @@ export const make = ({ now, resolve }: Settings): Resolver => {
   const asked = new Map<string, Array<Answer>>()
   const waiting: Array<readonly [key: string, question: Question]> = []
   let inFlight = 0
+  let answeredAt = -Infinity
+
+  /** A temporary failure, where nothing else can be resolved either, is one of this machine's network. */
+  const blamed = (error: Failure, { hostname }: Question): Failure =>
+    error?.code === "EAI_AGAIN" && now() - answeredAt > trust ? failure(noNameServer, hostname) : error
 
   const remember = (key: string, entry: Known): void => {
     known.delete(key)
@@ -91,7 +101,10 @@ export const make = ({ now, resolve }: Settings): Resolver => {
       }
       const next = waiting.shift()
       if (next !== undefined) start(...next)
-      const outcome = error ?? (addresses.length === 0 ? failure("ENOTFOUND", question.hostname) : null)
+      // that a name does not exist is an answer too
+      if (error === null || error.code === "ENOTFOUND") answeredAt = now()
+      const outcome =
+        blamed(error, question) ?? (addresses.length === 0 ? failure("ENOTFOUND", question.hostname) : null)
       for (const answer of askers) answer(outcome, addresses)
     })
   }

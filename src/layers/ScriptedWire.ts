@@ -59,14 +59,24 @@ export const make = (script: Script) => {
           Effect.gen(function* () {
             request.activity.phase = "body"
             let refused: DownloadError | undefined
-            sink.onFailure = (error) => (refused = error)
+            const ready = yield* Effect.makeLatch(true)
+            sink.onFailure = (error) => {
+              refused = error
+              ready.unsafeOpen()
+            }
+            sink.onDrain = () => void ready.unsafeOpen()
             for (const step of answer.body ?? []) {
               if (step === "forever") return yield* Effect.never
               if (typeof step === "function") step()
               else if (typeof step === "number") yield* Effect.sleep(step)
               else if (step instanceof Uint8Array) {
                 request.activity.bytes += step.length
-                sink.write(step)
+                ready.unsafeClose()
+                if (!sink.write(step) && refused === undefined) {
+                  request.activity.held = true
+                  yield* ready.await
+                  request.activity.held = false
+                }
                 if (refused !== undefined) return yield* refused
               } else return yield* step
             }

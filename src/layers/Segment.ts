@@ -12,19 +12,24 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Span } from "../domain/Coverage.js"
-import type { Download } from "../domain/Download.js"
+import type { Download, Source } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import * as FileName from "../domain/FileName.js"
 import { single } from "../domain/Headers.js"
 import * as Identity from "../domain/Identity.js"
+import { SourceUsed } from "../domain/Message.js"
 import type { Stream } from "../domain/SegmentPlan.js"
+import * as Sources from "../domain/Source.js"
 import type { StoreError } from "../domain/StoreError.js"
+import type { Place } from "../domain/Validator.js"
 import type { Handle } from "../services/PartFile.js"
 import type { Reporter } from "../services/Transport.js"
 import type { Activity, WireResponse } from "../services/Wire.js"
 import { boundedSink } from "./BoundedSink.js"
 import type { PartSession } from "./PartSession.js"
 import type { PartWriter } from "./PartWriter.js"
+import * as Redirects from "./Redirects.js"
+import type { Sourcing } from "./Sourcing.js"
 import type { Announced } from "./Room.js"
 import { SpanSink } from "./SpanSink.js"
 
@@ -40,22 +45,28 @@ export type Outcome =
   | { readonly _tag: "Complete" }
   | { readonly _tag: "Skipped"; readonly filename: string }
   /** Nothing of this answer counts. */
-  | { readonly _tag: "AskPlainly" | "AskAgainFromZero"; readonly why: string; readonly changed: boolean }
-  /** The body was not what its head had said, so that nothing of the part counts. */
-  | { readonly _tag: "Contradicted"; readonly fault: DownloadError.DownloadError; readonly fresh: boolean }
+  | { readonly _tag: "AskPlainly"; readonly why: string }
+  | {
+      readonly _tag: "AskAgainFromZero"
+      readonly why: string
+      readonly changed: boolean
+      readonly elsewhere: boolean
+    }
 
 /** What all connections of one try have in common. */
 export interface Context {
   readonly download: Download
   readonly reporter: Reporter
   readonly session: PartSession
-  /** One request, its redirects followed; an answer that is there already is taken by the first. */
+  /** One request to a source, its redirects followed; an answer that is there already is taken by the first. */
   readonly follow: (
+    source: Source,
     headers: ReadonlyArray<readonly [string, string]>,
-    activity: Activity
+    segment: Segment
   ) => Effect.Effect<{ readonly response: WireResponse; readonly url: URL }, Failures, Scope.Scope>
   /** Fails where what is missing does not fit on the disk. */
   readonly ensureRoom: (announced: Announced) => Effect.Effect<void, DownloadError.DownloadError>
+  readonly sourcing: Sourcing
   /** Told of the answer that a segment is to be filled from. */
   readonly onBody: (segment: Segment, body: Body) => void
   /** Asked at a segment's end whether it may go on. */
@@ -71,6 +82,8 @@ export interface Context {
 /** A connection at work. */
 export class Segment implements Stream {
   readonly activity: Activity
+  /** Ends it, where others need its place at the host more. */
+  yields: () => void = () => {}
   end: number
   rate: number | undefined = undefined
   private writer: PartWriter | undefined = undefined
@@ -81,6 +94,7 @@ export class Segment implements Stream {
   constructor(
     readonly leads: boolean,
     readonly span: Span,
+    readonly source: Source,
     activity?: Activity
   ) {
     this.end = span[1]
@@ -150,12 +164,13 @@ const receive = (
   segment: Segment,
   response: WireResponse,
   body: Body,
-  expected: Uint8Array
+  expected: Uint8Array,
+  elsewhere: boolean
 ): Effect.Effect<Outcome, Failures> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
       const { download, session } = context
-      const writer = session.write(body.start + expected.length, body)
+      const writer = session.write(body.start + expected.length, body, segment.source.url)
       const bodyEnd = body.bodyLength === undefined ? Infinity : body.start + body.bodyLength
       // an answer may be shorter than what was asked for (RFC 9110 section 15.3.7)
       segment.attach(writer, body.fresh ? bodyEnd : Math.min(segment.end, bodyEnd))
@@ -167,25 +182,28 @@ const receive = (
       })
       const bounded = boundedSink(
         sink,
-        Identity.bodyLimit(body.bodyLength, body.start, download.options.maxSize)
+        Identity.bodyLimit(body.bodyLength, body.start, Identity.limitOf(download.options))
       )
       const ended = yield* Effect.exit(restore(response.pipe(bounded)))
       const disowned = bounded.excess ?? misframed(ended)
-      if (disowned !== undefined) session.condemn(disowned)
+      if (disowned !== undefined) session.condemn(disowned, body)
       const received = yield* Effect.tapError(session.settle(writer), (error) =>
         Effect.sync(() => (context.broken ??= error))
       )
-      if (disowned !== undefined) return { _tag: "Contradicted", fault: disowned, fresh: body.fresh }
+      // what the session knows to be wrong, whoever runs it hears from the session
+      if (disowned !== undefined) return { _tag: "Fetched", last: false }
       if (sink.different) {
         const why = "the bytes at the end of the part are others on the server"
-        return { _tag: "AskAgainFromZero", why, changed: true }
+        return { _tag: "AskAgainFromZero", why, changed: true, elsewhere }
       }
       if (sink.satisfied) return { _tag: "Fetched", last: false }
       yield* ended
       const fault = Identity.bodyFault(body.bodyLength, received + sink.compared)
       if (fault !== undefined) {
-        session.condemn(fault)
-        return { _tag: "Contradicted", fault, fresh: body.fresh }
+        // where the connection's end is the body's, it may have been cut; else framing and announcement contradict each other
+        if (Identity.endsWithConnection(response.headers)) return yield* fault
+        session.condemn(fault, body)
+        return { _tag: "Fetched", last: false }
       }
       const { total } = body
       if (total !== undefined && received === 0 && session.held.bytes < total)
@@ -194,43 +212,66 @@ const receive = (
     })
   )
 
+/** Where a source's answers come from, as its validators have it. */
+const placeOf = (download: Download, source: Source): Place => {
+  const own = Sources.keyOf(new URL(source.url))
+  return own === Sources.keyOf(new URL(download.url)) ? {} : { source: own }
+}
+
 /** Fetches what it can of a segment. */
 export const fetch = (context: Context, segment: Segment): Effect.Effect<Outcome, Failures, Scope.Scope> =>
   Effect.gen(function* () {
     const { download, reporter, session } = context
-    const { checksum, maxSize } = download.options
+    const { checksum, pieces } = download.options
+    // whole pieces are verified one by one: what comes before them tells nothing of them
+    const whole = pieces !== null && segment.span[0] % pieces.length === 0
     const held = context.distrusted ? Identity.nothing : session.held
+    const place = placeOf(download, segment.source)
+    const elsewhere = held.validator.source !== place.source
     const asked = Identity.ask(held, {
       span: segment.span,
       plainly: context.plainly,
-      verified: segment.leads && (checksum !== null || held.validator.digest !== undefined)
+      elsewhere,
+      continues: segment.leads && !whole,
+      verified:
+        (segment.leads || elsewhere) &&
+        (checksum !== null || pieces !== null || held.validator.digest !== undefined)
     })
-    const { response, url } = yield* context.follow(asked.headers, segment.activity)
+    const { response, url } = yield* context.follow(segment.source, asked.headers, segment)
     const now = yield* Clock.currentTimeMillis
-    const path = url.pathname === new URL(download.url).pathname ? undefined : url.pathname
+    const path = url.pathname === new URL(segment.source.url).pathname ? {} : { path: url.pathname }
     // other connections may have learnt more meanwhile
     const known = context.distrusted ? held : session.held
-    const verdict = Identity.judge(known, asked, response.status, response.headers, now, path)
+    const verdict = Identity.judge(known, asked, response.status, response.headers, now, {
+      ...place,
+      ...path
+    })
     if (verdict._tag !== "Body") yield* response.discard
     switch (verdict._tag) {
       case "Failed":
-        return yield* verdict.error
+        return yield* Redirects.happenedAt(url, new URL(download.url))(verdict.error)
       case "Complete":
         return verdict
       case "AskPlainly":
-        return { ...verdict, changed: false }
-      case "AskAgainFromZero":
         return verdict
+      case "AskAgainFromZero":
+        return { ...verdict, elsewhere }
       case "Body":
     }
-    const tooLarge = Identity.sizeFault(maxSize, verdict.total)
-    if (tooLarge !== undefined) {
+    const unwanted = Identity.announcedFault(download.options, verdict.total)
+    if (unwanted !== undefined) {
       yield* response.discard
-      return yield* tooLarge
+      return yield* unwanted
     }
-    if (verdict.fresh && !segment.leads) {
+    const declined = elsewhere && known.bytes > 0 && !context.sourcing.mayBeginAnew
+    if (verdict.fresh && (!segment.leads || declined)) {
       yield* response.discard
-      return { _tag: "AskAgainFromZero", why: verdict.restart ?? "the whole was sent", changed: false }
+      return {
+        _tag: "AskAgainFromZero",
+        why: verdict.restart ?? "the whole was sent",
+        changed: false,
+        elsewhere
+      }
     }
     if (verdict.fresh) {
       if (verdict.restart !== undefined) yield* Effect.logInfo(`starting again from 0: ${verdict.restart}`)
@@ -242,6 +283,9 @@ export const fetch = (context: Context, segment: Segment): Effect.Effect<Outcome
       if (Option.isSome(skipped)) return { _tag: "Skipped", filename: skipped.value }
       context.distrusted = false
     }
+    const { sourcing } = context
+    if (sourcing.several && sourcing.use(segment.source, verdict.fresh))
+      yield* reporter.tell(SourceUsed({ url: segment.source.url }))
     if (segment.leads) {
       const { bodyLength, total } = verdict
       // others fetch what is missing elsewhere
@@ -252,5 +296,5 @@ export const fetch = (context: Context, segment: Segment): Effect.Effect<Outcome
         ? new Uint8Array(0)
         : yield* readBack(session.part!.handle, asked.start, asked.overlap)
     reporter.gauge.state = "downloading"
-    return yield* receive(context, segment, response, verdict, expected)
+    return yield* receive(context, segment, response, verdict, expected, elsewhere)
   })

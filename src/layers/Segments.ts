@@ -12,20 +12,28 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Coverage from "../domain/Coverage.js"
-import type * as DownloadError from "../domain/DownloadError.js"
+import type { Source } from "../domain/Download.js"
+import * as DownloadError from "../domain/DownloadError.js"
+import { SourceSetAside } from "../domain/Message.js"
 import * as Plan from "../domain/SegmentPlan.js"
 import type { StoreError } from "../domain/StoreError.js"
 import { canProve } from "../domain/Validator.js"
 import type { Activity } from "../services/Wire.js"
+import { monotonicOf } from "./Monotonic.js"
 import { firstToEnd } from "./Race.js"
 import { type Context, fetch, type Outcome, Segment } from "./Segment.js"
-import type { Watchdog } from "./Watchdog.js"
+import { Sourcing } from "./Sourcing.js"
+import { lowSpeedOf, type Watchdog } from "./Watchdog.js"
 
 type Failures = DownloadError.DownloadError | StoreError
 
 /** All there is has come, or there is nothing to do. */
 export type Result = { readonly _tag: "Complete" } | Extract<Outcome, { readonly _tag: "Skipped" }>
+
+/** After so long it is tried again whether a crowded host has a place for a further connection, in milliseconds. */
+const crowdedPause = 2000
 
 /** A connection that brings less than this before it fails is not wanted, in bytes. */
 const welcome = 64 * 1024
@@ -71,22 +79,35 @@ export const run = (
   Effect.gen(function* () {
     const { session } = given
     const { connections, stallTimeout, timeout } = given.download.options
+    const lowSpeed = lowSpeedOf(given.download.options)
     const scope = yield* Effect.scope
     /** Those at work; their fibers, once they have any. */
     const running = new Map<Segment, Fiber.RuntimeFiber<void> | undefined>()
     const ended: Array<readonly [Segment, Exit.Exit<Outcome, Failures>]> = []
     const bell = yield* Effect.makeLatch(false)
-    const meter = new Meter()
+    let meter = new Meter()
+    /** Chunks that limits of ours had made wait, when it was last looked. */
+    let limited = 0
+    /** Connections that were given up because they crawled. */
+    let crawled = 0
+    /** Those whose place at the host others need. */
+    const yielding = new Set<Segment>()
+    /** Until then the host has no place for further connections. */
+    let crowdedUntil = -Infinity
     let ramp = Plan.begin(connections)
     /** The server serves ranges of something whose rest can be proved. */
     let divisible = false
     let first = activity
+    const sourcing = new Sourcing(given.download)
+    /** Whom the last connection that led has asked. */
+    let leading: Source | undefined
 
-    const now = (): number => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)
+    const now = (): number => monotonicOf(clock)
     const total = (): number => session.held.total ?? Infinity
 
     const context: Context = {
       ...given,
+      sourcing,
       distrusted: false,
       plainly: false,
       broken: undefined,
@@ -104,11 +125,16 @@ export const run = (
     const start = (segment: Segment) => {
       // before anything else runs: nobody else is to fetch its span
       running.set(segment, undefined)
+      segment.yields = () => {
+        yielding.add(segment)
+        bell.unsafeOpen()
+      }
       return watchdog
         .watch(Effect.scoped(fetch(context, segment)), {
           activity: segment.activity,
           timeout,
           stallTimeout,
+          lowSpeed,
           interval,
           onTick: Effect.void
         })
@@ -151,7 +177,8 @@ export const run = (
     const lead = Effect.suspend(() => {
       const [gap] = context.distrusted ? [] : Coverage.gaps(session.coverage, total())
       divisible = false
-      const segment = new Segment(true, gap ?? [0, Infinity], first)
+      leading = sourcing.next ?? leading!
+      const segment = new Segment(true, gap ?? [0, Infinity], leading, first)
       first = undefined
       return start(segment)
     })
@@ -160,11 +187,12 @@ export const run = (
     const others = Effect.suspend(() => {
       const work: Array<Effect.Effect<void>> = []
       const at = [...running.keys()]
-      while (divisible && at.length < ramp.allowed) {
+      while (divisible && at.length < ramp.allowed && now() >= crowdedUntil) {
         const assigned = Plan.next(policy, session.coverage, total(), at)
-        if (assigned === undefined) break
+        const source = sourcing.further(at.map((segment) => segment.source))
+        if (assigned === undefined || source === undefined) break
         if (assigned.from !== undefined) assigned.from.end = assigned.span[0]
-        const segment = new Segment(false, assigned.span)
+        const segment = new Segment(false, assigned.span, source)
         at.push(segment)
         work.push(start(segment))
       }
@@ -174,6 +202,14 @@ export const run = (
     const look = Effect.suspend(() => {
       const time = now()
       const bytes = Coverage.count(session.coverage)
+      const limitedNow = [...running.keys()].reduce((all, { activity }) => all + (activity.limited ?? 0), 0)
+      if (limitedNow > limited && !ramp.settled) {
+        // how fast it goes is our own doing, and tells nothing about connections: no more are needed, and it is looked at anew
+        // when nothing has had to wait for a while
+        ramp = Plan.begin(connections)
+        meter = new Meter()
+      }
+      limited = limitedNow
       meter.look(time, bytes)
       for (const segment of running.keys()) segment.look(time)
       if (!divisible || meter.since === undefined) return Effect.void
@@ -192,6 +228,18 @@ export const run = (
         })
       )
 
+    /** What follows for the source that has failed; whether there is another to turn to. */
+    const turnedAway = (source: Source, error: DownloadError.DownloadError) =>
+      Effect.gen(function* () {
+        const blamed = sourcing.several ? sourcing.fail(source, error) : undefined
+        if (blamed === undefined) return false
+        const { detail, reason, status } = error
+        const failure = { reason, detail, ...(status === undefined ? {} : { status }) }
+        if (blamed === "aside") yield* given.reporter.tell(SourceSetAside({ url: source.url, failure }))
+        yield* Effect.logInfo(`turning to another source, as ${source.url} fails: ${detail}`)
+        return true
+      })
+
     /** What follows from how a connection has ended; a result if that was all. */
     const conclude = (
       segment: Segment,
@@ -201,8 +249,17 @@ export const run = (
         if (Exit.isFailure(exit)) {
           const { cause } = exit
           if (Cause.isInterruptedOnly(cause)) return undefined
-          if (!Cause.isFailure(cause) || (segment.leads && running.size === 0))
-            return yield* Effect.failCause(cause)
+          const error = Option.getOrUndefined(Cause.failureOption(cause))
+          if (error?._tag !== "DownloadError") return yield* Effect.failCause(cause)
+          // no fault of the source: there is no place for one more
+          if (error.reason === "HostBusy" && !segment.leads) {
+            crowdedUntil = now() + crowdedPause
+            return undefined
+          }
+          if (yield* turnedAway(segment.source, error)) return undefined
+          if (segment.leads && running.size === 0) return yield* sourcing.verdict(error)
+          // another may do better; where several have crawled, there are enough of them
+          if (error.reason === "TooSlow" && ++crawled <= connections) return undefined
           if (segment.brought < welcome) ramp = Plan.refused(running.size)
           return undefined
         }
@@ -218,31 +275,40 @@ export const run = (
             yield* Effect.logDebug(`asking once more, without If-Range: ${outcome.why}`)
             return undefined
           case "AskAgainFromZero":
-            if (segment.leads || outcome.changed) {
+            if (outcome.elsewhere && !segment.leads) sourcing.keepApart(segment.source)
+            else if (outcome.elsewhere && !sourcing.mayBeginAnew) {
+              if (!sourcing.decline(segment.source))
+                return yield* sourcing.verdict(DownloadError.make("IdentityLost", outcome.why))
+            } else if (segment.leads || outcome.changed) {
               yield* alone(outcome.why)
               context.distrusted = true
             } else ramp = Plan.refused(running.size)
             return undefined
-          case "Contradicted":
-            yield* alone(outcome.fault.detail)
-            yield* session.renounce
-            return outcome.fresh ? yield* outcome.fault : undefined
         }
       })
 
     for (;;) {
       yield* bell.close
+      const { condemned } = session
+      // also where a connection was stopped before it could say so
+      if (condemned !== undefined) {
+        yield* alone(condemned.fault.detail)
+        yield* session.renounce
+        if (condemned.fresh && !(yield* turnedAway(leading!, condemned.fault)))
+          return yield* sourcing.verdict(condemned.fault)
+        // what the others had to say was of bytes that are no more
+        ended.length = 0
+      }
       for (let next = ended.shift(); next !== undefined; next = ended.shift()) {
         const result = yield* conclude(...next)
         if (result !== undefined) return result
       }
       // also where a connection was stopped before it could say so
       if (context.broken !== undefined) return yield* context.broken
-      const { condemned } = session
-      if (condemned !== undefined) {
-        yield* alone(condemned.detail)
-        yield* session.renounce
-        return yield* condemned
+      if (yielding.size > 0) {
+        crowdedUntil = now() + crowdedPause
+        yield* stop([...yielding].filter((segment) => running.has(segment)))
+        yielding.clear()
       }
       if (running.size > 0) yield* others
       else if (!context.distrusted && session.held.bytes === total()) return { _tag: "Complete" } as const

@@ -14,6 +14,7 @@ import { StoreError } from "../domain/StoreError.js"
 import type { Shape as EngineLife } from "../services/EngineLife.js"
 import type { Shape as Store, Standing } from "../services/Store.js"
 import type { Shape as Supervisor } from "../services/Supervisor.js"
+import { atOnce } from "./AtOnce.js"
 import type * as Inheritance from "./Inheritance.js"
 import { firstToEnd } from "./Race.js"
 
@@ -49,9 +50,7 @@ export const make = ({ adopt, inheritance, life, pollInterval, store, supervisor
       }
       const free = rows.filter(({ owner }) => owner === null || !alive.has(owner))
       // at once: the store commits them together
-      const adopted = yield* Effect.forEach(free, ({ id }) => store.adopt(id), {
-        concurrency: lookSize
-      }).pipe(
+      const adopted = yield* atOnce(free, ({ id }) => store.adopt(id)).pipe(
         // what has become this engine's has to be seen by it, also if nobody waits any more
         Effect.ensuring(supervisor.ring)
       )

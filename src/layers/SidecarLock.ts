@@ -23,35 +23,25 @@
  * - Two who ask about the same dead engine at the same time may find each other's lock and both hear "alive": it is asked
  *   again with the next poll. Whatever can't be told is "alive" too, as a row taken from a living engine is
  *   worse than one that waits.
- * - POSIX frees a process's locks on a file when it closes any descriptor of it. SQLite keeps book over its own
- *   (several engines in one process exclude each other), so a file once locked is opened through SQLite only.
  * - A connection that is collected as garbage closes itself: the lock is kept reachable for as long as it is meant to hold.
  */
-import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
-import { basename, dirname, join, resolve } from "node:path"
+import { dirname } from "node:path"
 import { EngineId } from "../domain/Download.js"
 import { StoreError, type StoreErrorReason } from "../domain/StoreError.js"
 import { EngineLife, type Shape } from "../services/EngineLife.js"
 import { Database } from "./Database.js"
-
-interface Lock {
-  readonly path: string
-  readonly db: Sqlite.Database
-}
+import * as LockFile from "./LockFile.js"
 
 /** The lock of an engine of this process. */
-interface Held extends Lock {
+interface Held extends LockFile.LockFile {
   readonly id: EngineId
 }
 
 const held = new Set<Held>()
-
-/** Ids come from a database that others can write: nothing else becomes part of a path. */
-const wellFormed = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 const reasons: Record<string, StoreErrorReason> = {
   EACCES: "ReadOnly",
@@ -67,63 +57,29 @@ const reasons: Record<string, StoreErrorReason> = {
   SQLITE_CANTOPEN: "Unavailable"
 }
 
-/** Of an error of node:fs or SQLite. */
-const codeOf = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
-
-const isBusy = (cause: unknown): boolean => codeOf(cause).startsWith("SQLITE_BUSY")
-
 const toStoreError = (path: string) => (cause: unknown) =>
   new StoreError({
-    reason: reasons[codeOf(cause)] ?? "Io",
+    reason: reasons[LockFile.codeOf(cause)] ?? "Io",
     path,
     detail: `its lock file: ${cause instanceof Error ? cause.message : String(cause)}`
   })
 
-/** The file that SQLite means by a path: every engine must look for lock files in the same place. */
-const canonical = (path: string): string => {
-  let current = resolve(path)
-  for (let links = 0; links < 40; links++) {
-    const directory = fs.realpathSync(dirname(current))
-    current = join(directory, basename(current))
-    if (fs.lstatSync(current, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return current
-    current = resolve(directory, fs.readlinkSync(current))
-  }
-  throw Object.assign(new Error("too many symbolic links"), { code: "ELOOP" })
-}
-
-/** Throws SQLITE_BUSY at once if the lock is held. The connection must not outlive a failure. */
-const lock = (path: string): Sqlite.Database => {
-  const db = new Sqlite(path, { fileMustExist: true, timeout: 0 })
-  try {
-    // else BEGIN EXCLUSIVE on an empty file makes a journal file beside it
-    db.pragma("journal_mode = MEMORY")
-    db.exec("BEGIN EXCLUSIVE")
-    return db
-  } catch (cause) {
-    db.close()
-    throw cause
-  }
-}
-
-const remove = (path: string): void => fs.rmSync(path, { force: true })
-
 /** Undefined if a sweep got hold of the file first. */
 const tryAcquire = (database: string): Held | undefined => {
   const id = EngineId.make(randomUUID())
-  const path = sidecar(database, id)
+  const path = LockFile.fileOf(database, id)!
   fs.closeSync(fs.openSync(path, "wx", 0o600))
   try {
-    const mine = { id, path, db: lock(path) }
+    const mine = { id, path, db: LockFile.lock(path) }
     if (fs.existsSync(path)) {
       held.add(mine)
       return mine
     }
-    release(mine)
+    LockFile.release(mine)
     return undefined
   } catch (cause) {
-    remove(path)
-    if (isBusy(cause) || codeOf(cause) === "SQLITE_CANTOPEN") return undefined
+    LockFile.remove(path)
+    if (LockFile.isBusy(cause) || LockFile.codeOf(cause) === "SQLITE_CANTOPEN") return undefined
     throw cause
   }
 }
@@ -136,42 +92,12 @@ const acquire = (database: string): Held => {
   throw Object.assign(new Error("it can't be locked"), { code: "SQLITE_CANTOPEN" })
 }
 
-/** The name goes first: a file that is found free is never one that a newcomer is about to lock. */
-const release = ({ path, db }: Lock): void => {
-  try {
-    remove(path)
-  } catch {
-    // a free file stays behind, and whoever asks about it finds it free
-  }
-  db.close()
-}
-
-const sidecar = (database: string, id: string): string => `${database}.engine-${id}`
-
-/** Whether an engine holds the lock on this file; removes the file if not. */
-const isLocked = (path: string): boolean => {
-  try {
-    // something of that name that is no file was not made by an engine
-    if (fs.lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false
-    release({ path, db: lock(path) })
-    return false
-  } catch (cause) {
-    // a file of another kind, and nobody's lock on it; or a file that went away while it was looked at
-    if (codeOf(cause) === "SQLITE_NOTADB") return false
-    return !(codeOf(cause) === "SQLITE_CANTOPEN" && !fs.existsSync(path))
-  }
-}
-
 /** Removes the files of engines that died before any row named them. */
 const sweep = (database: string, isAlive: Shape["isAlive"]): Effect.Effect<void> =>
   Effect.async<ReadonlyArray<string>>((resume) =>
     fs.readdir(dirname(database), (error, names) => resume(Effect.succeed(error ? [] : names)))
   ).pipe(
-    Effect.flatMap((names) => {
-      const prefix = sidecar(basename(database), "")
-      const ids = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length))
-      return Effect.forEach(ids, (id) => isAlive(EngineId.make(id)), { discard: true })
-    })
+    Effect.flatMap((names) => Effect.forEach(LockFile.idsAmong(database, names), isAlive, { discard: true }))
   )
 
 /**
@@ -183,19 +109,22 @@ export const layer = (databasePath: string): Layer.Layer<EngineLife, StoreError>
     EngineLife,
     Effect.gen(function* () {
       const database = yield* Effect.try({
-        try: () => canonical(databasePath),
+        try: () => LockFile.canonical(databasePath),
         catch: toStoreError(databasePath)
       })
       const { id } = yield* Effect.acquireRelease(
         Effect.try({ try: () => acquire(database), catch: toStoreError(databasePath) }),
         (mine) =>
           Effect.sync(() => {
-            release(mine)
+            LockFile.release(mine)
             held.delete(mine)
           })
       )
       const isAlive = (other: EngineId) =>
-        Effect.sync(() => other === id || (wellFormed.test(other) && isLocked(sidecar(database, other))))
+        Effect.sync(() => {
+          const path = LockFile.fileOf(database, other)
+          return other === id || (path !== undefined && LockFile.isLocked(path))
+        })
       yield* sweep(database, isAlive).pipe(Effect.interruptible, Effect.forkScoped)
       return { id, isAlive }
     })

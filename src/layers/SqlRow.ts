@@ -19,13 +19,16 @@ import {
   noHeaders,
   Outcome,
   PartRecord,
+  Source,
   Status,
   Strike
 } from "../domain/Download.js"
 import { fromKey } from "../domain/DownloadId.js"
-import { DownloadOptions } from "../domain/DownloadRequest.js"
+import { DownloadOptions } from "../domain/DownloadOptions.js"
+import type { ListedEngine } from "../domain/Stats.js"
 import { StoreError } from "../domain/StoreError.js"
 import { Validator } from "../domain/Validator.js"
+import * as SqlSecrets from "./SqlSecrets.js"
 
 const nullable = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(schema)
 const json = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(Schema.parseJson(schema))
@@ -34,10 +37,13 @@ const json = <A, I>(schema: Schema.Schema<A, I>) => Schema.NullOr(Schema.parseJs
 const Row = Schema.Struct({
   id: Schema.NonNegativeInt,
   url: Schema.String,
+  sources: json(Schema.Array(Source)),
   directory: Schema.String,
   root: nullable(Schema.String),
   output: nullable(Schema.String),
   key: nullable(Schema.String),
+  /** Where its header fields are kept, see SqlSecrets. */
+  secret: nullable(Schema.NonNegativeInt),
   headers: json(Schema.Array(Schema.Tuple(Schema.String, Schema.String))),
   options: Schema.String,
   priority: Schema.Int,
@@ -62,6 +68,7 @@ const Row = Schema.Struct({
   crashes: Schema.NonNegativeInt,
   next_attempt_at: nullable(Schema.Number),
   waiting_since: nullable(Schema.Number),
+  begun_at: nullable(Schema.Number),
   failure: json(Failure),
   retried_as: nullable(Schema.NonNegativeInt),
   earlier: nullable(Schema.NonNegativeInt),
@@ -77,7 +84,13 @@ const decodeRow = ParseResult.decodeUnknownEither(Row)
 const decodeOptions = ParseResult.decodeUnknownEither(Schema.parseJson(DownloadOptions))
 
 /** Every column that `decode` reads, for SELECT and RETURNING. */
-export const columns = Object.keys(Row.fields).join(", ")
+export const columns = Object.keys(Row.fields)
+  .map((column) =>
+    column === "headers"
+      ? "(SELECT body FROM sluice_secrets WHERE sluice_secrets.id = secret) AS headers"
+      : column
+  )
+  .join(", ")
 
 /** Distinct texts of options whose meaning is kept. */
 const maxKnown = 64
@@ -150,6 +163,23 @@ export const decodeAttempts =
         }))
     })
 
+/** An engine as it is listed, and all of them. */
+export interface EngineRow {
+  readonly id: EngineId
+  readonly pid: number | null
+  readonly started_at: number
+  readonly adopts: number
+}
+export const enginesStatement = "SELECT id, pid, started_at, adopts FROM sluice_engines ORDER BY started_at"
+
+export const toEngine = ({ adopts, id, pid, started_at }: EngineRow, alive: boolean): ListedEngine => ({
+  id,
+  pid,
+  startedAt: started_at,
+  adopts: adopts === 1,
+  alive
+})
+
 const corrupt = (path: string, issue: ParseResult.ParseIssue): StoreError =>
   new StoreError({
     reason: "Corrupt",
@@ -160,11 +190,15 @@ const corrupt = (path: string, issue: ParseResult.ParseIssue): StoreError =>
 const toDownload = (row: Row, options: DownloadOptions): Download => ({
   id: fromKey(row.id),
   url: row.url,
+  sources: row.sources,
   directory: row.directory,
   root: row.root,
   output: row.output,
   key: row.key,
-  headers: row.headers === null ? noHeaders : Redacted.make(row.headers),
+  headers:
+    row.headers === null || row.secret === null
+      ? noHeaders
+      : SqlSecrets.kept(Redacted.make(row.headers), row.secret),
   options,
   priority: row.priority,
   tags: row.tags ?? [],
@@ -188,6 +222,7 @@ const toDownload = (row: Row, options: DownloadOptions): Download => ({
   crashes: row.crashes,
   nextAttemptAt: row.next_attempt_at,
   waitingSince: row.waiting_since,
+  begunAt: row.begun_at,
   failure: row.failure,
   retriedAs: row.retried_as === null ? null : fromKey(row.retried_as),
   earlier: row.earlier === null ? null : fromKey(row.earlier),

@@ -3,6 +3,7 @@
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Download } from "../domain/Download.js"
@@ -20,7 +21,11 @@ import * as StoreActor from "./StoreActor.js"
 import * as StoreCommands from "./StoreCommands.js"
 import * as StoreConsumers from "./StoreConsumers.js"
 import * as StoreEnqueue from "./StoreEnqueue.js"
+import * as HostPolicies from "./HostPolicies.js"
+import * as Patience from "./Patience.js"
+import { StoreHosts } from "./StoreHosts.js"
 import * as StoreGroups from "./StoreGroups.js"
+import * as StoreLimits from "./StoreLimits.js"
 import * as StoreOutbox from "./StoreOutbox.js"
 import * as StoreOwners from "./StoreOwners.js"
 import * as StoreReads from "./StoreReads.js"
@@ -33,20 +38,25 @@ const make = Effect.gen(function* () {
   const database = yield* Database
   const life = yield* EngineLife
   const { id: engine, isAlive } = life
-  const { commitInterval } = yield* EngineOptions
+  const { admission: policy, adopt: adopts, commitInterval } = yield* EngineOptions
+  const { gate } = yield* HostPolicies.make
+  const hosts = new StoreHosts(sql, (origin) => gate(origin).breaker)
   const decode = SqlRow.decode(database.path)
   const groups = StoreGroups.make(sql, database.path)
   const outbox = StoreOutbox.make(sql)
   const requests = StoreEnqueue.make({ sql, engine })
-  const admission = Admission.make({ sql, engine })
+  const admission = Admission.make({ sql, engine, hosts, policy })
   const commands = StoreCommands.make({ sql, engine })
-  const owners = StoreOwners.make({ sql, engine, inherit: commands.inherit })
-  const reads = StoreReads.make({ sql, database, decode, engine, isAlive, group: groups.byId })
+  const patience = Patience.make({ sql, engine })
+  const owners = StoreOwners.make({ sql, database, engine, adopts, inherit: commands.inherit })
+  const limits = StoreLimits.make(sql, database)
+  const reads = StoreReads.make({ sql, database, decode, engine, hosts, isAlive, group: groups.byId })
   const { ask, changes, counters, onCommit, submit } = yield* StoreActor.make({
     sql,
     database,
     decode,
     engine,
+    hosts,
     commitInterval,
     beforeCommit: [groups.count, outbox.settle]
   })
@@ -68,10 +78,12 @@ const make = Effect.gen(function* () {
     enqueue: Effect.fn("Store.enqueue")((accepted, { own }) =>
       (own ? askAsOwner : ask)(requests.enqueue(accepted, own), { weight: accepted.length })
     ),
-    claim: ({ adopt, limit, onClaimed }) => {
+    claim: ({ adopt, limit, onClaimed, places }) => {
       let claimed: ReadonlyArray<Download> = []
       const run: StoreActor.Work<Claims> = (batch) =>
-        Effect.tap(admission.claim(limit, adopt)(batch), ({ rows }) => Effect.sync(() => (claimed = rows)))
+        Effect.tap(admission.claim(limit, adopt, places)(batch), ({ rows }) =>
+          Effect.sync(() => (claimed = rows))
+        )
       return askAsOwner(run, { committed: () => onClaimed(claimed) })
     },
     tell: (id, message) => ask(apply(id, message), { id }),
@@ -79,8 +91,20 @@ const make = Effect.gen(function* () {
     ...reads,
     command: (command, ids) => ask(commands.command(command, ids), { weight: ids.length }),
     obey: ask(commands.obey(wishes)),
+    expire: (after, { adopt }) => ask(patience.look(after, adopt), { weight: 1000 }),
+    cool: (origin, cooling) =>
+      ask((batch) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          Effect.map(
+            hosts.cool(origin, cooling, Math.floor(now)),
+            (health) => void batch.hosts.set(origin, health)
+          )
+        )
+      ),
     move: (ids, priority) => ask(commands.move(ids, priority), { weight: ids.length }),
     forget: (ids) => ask(outbox.removing(ids, commands.forget(ids)), { weight: ids.length }),
+    limits: limits.read,
+    limit: (limited, rate) => Effect.zipRight(ask(limits.set(limited, rate)), limits.read),
     openGroup: (name) => ask(() => groups.open(name)),
     sealGroup: (id) => ask(groups.seal(id)),
     enqueueInto: Effect.fn("Store.enqueueInto")((id, accepted, { own }) =>
@@ -108,6 +132,7 @@ const make = Effect.gen(function* () {
       ).pipe(Effect.map(({ cancelled }) => cancelled))
     }),
     isAlone: database.path === ":memory:",
+    emptyLog: database.emptyLog,
     onCommit,
     changes,
     counters

@@ -7,9 +7,10 @@
 import * as Redacted from "effect/Redacted"
 import type { Download } from "../domain/Download.js"
 import { toKey } from "../domain/DownloadId.js"
-import { defaultOptions, type DownloadOptions } from "../domain/DownloadRequest.js"
+import { defaultOptions, type DownloadOptions } from "../domain/DownloadOptions.js"
 import * as SqlBulk from "./SqlBulk.js"
 import type { Row } from "./SqlRow.js"
+import * as SqlSecrets from "./SqlSecrets.js"
 
 const jsonOrNull = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
 const listOrNull = (value: ReadonlyArray<unknown>): string | null =>
@@ -17,7 +18,8 @@ const listOrNull = (value: ReadonlyArray<unknown>): string | null =>
 
 /** What is kept of a field that may change: its column, and the value there. Empty lists and defaults are nothing. */
 const changing = {
-  headers: ["headers", ({ headers }) => listOrNull(Redacted.value(headers))],
+  sources: ["sources", ({ sources }) => jsonOrNull(sources)],
+  headers: ["secret", ({ headers }) => SqlSecrets.placeOf(headers)],
   options: ["options", ({ options }) => encodeOptions(options)],
   priority: ["priority", ({ priority }) => priority],
   tags: ["tags", ({ tags }) => listOrNull(tags)],
@@ -41,6 +43,7 @@ const changing = {
   crashes: ["crashes", ({ crashes }) => crashes],
   nextAttemptAt: ["next_attempt_at", ({ nextAttemptAt }) => nextAttemptAt],
   waitingSince: ["waiting_since", ({ waitingSince }) => waitingSince],
+  begunAt: ["begun_at", ({ begunAt }) => begunAt],
   failure: ["failure", ({ failure }) => jsonOrNull(failure)],
   retriedAs: ["retried_as", ({ retriedAs }) => (retriedAs === null ? null : toKey(retriedAs))],
   pid: ["pid", ({ pid }) => pid],
@@ -114,6 +117,7 @@ const update = (own: ReadonlyArray<Field>, shared: ReadonlyArray<Field>): Update
 
 /** What is different from row to row, as a rule; anything else mostly is the same for those that are written together. */
 const individual = [
+  "sources",
   "filename",
   "part",
   "checkpoint",
@@ -129,7 +133,8 @@ const individual = [
   "retriedAs",
   "attemptStartedAt",
   "nextAttemptAt",
-  "waitingSince"
+  "waitingSince",
+  "begunAt"
 ] as const
 const isIndividual = (field: Field): boolean => (individual as ReadonlyArray<Field>).includes(field)
 
@@ -144,7 +149,10 @@ const wide = (fields: ReadonlyArray<Field>): Update =>
  * what other processes may write too, everything.
  */
 const updates: ReadonlyArray<Update> = [
-  update([], ["status", "owner", "epoch", "attempt", "attemptStartedAt", "attemptFrom", "updatedAt"]),
+  update(
+    [],
+    ["status", "owner", "epoch", "attempt", "attemptStartedAt", "attemptFrom", "begunAt", "updatedAt"]
+  ),
   update(
     ["filename", "part", "checkpoint", "segments", "total", "validator", "publishing"],
     ["strikes", "crashes", "waitingSince", "updatedAt"]
@@ -226,6 +234,7 @@ const isSpecial: ReadonlyArray<SqlBulk.Value<Fresh>> = [
   ["earlier", ({ download }) => (download.earlier === null ? null : toKey(download.earlier))],
   ...(
     [
+      "sources",
       "headers",
       "tags",
       "meta",
@@ -248,6 +257,7 @@ const special = SqlBulk.insert("INSERT INTO sluice_downloads", [...isNew, ...isS
 
 const isPlain = ({ download }: Fresh): boolean =>
   download.part === null &&
+  download.sources === null &&
   download.output === null &&
   download.key === null &&
   download.earlier === null &&

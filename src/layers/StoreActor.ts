@@ -32,8 +32,10 @@ import type { DownloadId } from "../domain/DownloadId.js"
 import { StoreError } from "../domain/StoreError.js"
 import type { CommitListener, Counters, StoreChange } from "../services/Store.js"
 import type { Shape as DatabaseShape } from "./Database.js"
+import * as Metrics from "./Metrics.js"
 import type * as SqlRow from "./SqlRow.js"
 import { type Failures, StoreBatch } from "./StoreBatch.js"
+import type { StoreHosts } from "./StoreHosts.js"
 
 /** What this process believes: the rows it is processing, and totals. */
 interface State {
@@ -92,6 +94,7 @@ interface Dependencies {
   readonly database: DatabaseShape
   readonly decode: SqlRow.Decode
   readonly engine: EngineId
+  readonly hosts: StoreHosts
   /** Milliseconds between two commits. */
   readonly commitInterval: number
   /** The last things to do in each transaction, when all its rows are written. */
@@ -105,6 +108,7 @@ export const make = Effect.fnUntraced(function* ({
   database,
   decode,
   engine,
+  hosts,
   sql
 }: Dependencies) {
   const state = yield* Ref.make<State>({
@@ -112,6 +116,7 @@ export const make = Effect.fnUntraced(function* ({
     counters: { enqueued: 0, completed: 0, failed: 0, cancelled: 0 }
   })
   const changes = yield* PubSub.sliding<StoreChange>(4096)
+  const clock = yield* Effect.clock
   const inbox = yield* Mailbox.make<Job>({ capacity: batchSize })
   const listeners = new Set<CommitListener>()
 
@@ -120,7 +125,7 @@ export const make = Effect.fnUntraced(function* ({
       // a clock of the caller's may know parts of milliseconds; rows don't
       const now = Math.floor(yield* Clock.currentTimeMillis)
       const { claimed } = yield* Ref.get(state)
-      const batch = new StoreBatch(sql, database.path, engine, now, decode, HashMap.values(claimed))
+      const batch = new StoreBatch(sql, database.path, engine, now, decode, hosts, HashMap.values(claimed))
       const exits: Array<Exit.Exit<unknown, StoreError>> = []
       for (const job of jobs) {
         exits.push(
@@ -139,14 +144,16 @@ export const make = Effect.fnUntraced(function* ({
     Exit.fail(new StoreError({ reason: "Fenced", path: database.path, detail: id }))
 
   const settle = (jobs: ReadonlyArray<Job>): Effect.Effect<void> =>
-    commit(jobs).pipe(
+    Metrics.timed(clock, Metrics.commitDuration, commit(jobs)).pipe(
       Effect.matchCauseEffect({
         onFailure: (cause) =>
           Effect.forEach(jobs, (job) => Deferred.failCause(job.done, cause), { discard: true }),
         onSuccess: ({ batch, exits }) =>
           Effect.gen(function* () {
-            yield* Ref.update(state, (before) => believe(before, batch, engine))
+            const endings = batch.endings()
+            yield* Ref.update(state, (before) => believe(before, batch, endings, engine))
             for (const job of jobs) job.committed?.()
+            Metrics.committed(batch, endings)
             yield* PubSub.publishAll(changes, batch.changes())
             for (const listener of listeners) listener(batch)
             for (const [i, { done, id }] of jobs.entries()) {
@@ -218,7 +225,12 @@ export const make = Effect.fnUntraced(function* ({
   }
 })
 
-const believe = (before: State, batch: StoreBatch, engine: EngineId): State => {
+const believe = (
+  before: State,
+  batch: StoreBatch,
+  endings: ReturnType<StoreBatch["endings"]>,
+  engine: EngineId
+): State => {
   let claimed = before.claimed
   for (const ids of [batch.fenced, batch.touched, batch.removed]) {
     for (const id of ids) claimed = HashMap.remove(claimed, id)
@@ -232,7 +244,7 @@ const believe = (before: State, batch: StoreBatch, engine: EngineId): State => {
         : HashMap.remove(claimed, id)
   }
   const counters = { ...before.counters, enqueued: before.counters.enqueued + batch.inserted }
-  for (const [, status] of batch.endings()) {
+  for (const [, status] of endings) {
     if (status === "completed" || status === "failed" || status === "cancelled") counters[status] += 1
   }
   return { claimed, counters }

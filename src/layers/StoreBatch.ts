@@ -14,14 +14,17 @@ import * as Either from "effect/Either"
 import { type Download, type EngineId, type Status, terminal } from "../domain/Download.js"
 import { type DownloadId, fromKey, toKey } from "../domain/DownloadId.js"
 import type { GroupId } from "../domain/Group.js"
-import { type Cooling, coolingOf, originOf } from "../domain/Host.js"
+import type { Health } from "../domain/Host.js"
 import type { Message } from "../domain/Message.js"
 import { StoreError } from "../domain/StoreError.js"
 import { transition } from "../domain/Transition.js"
 import type { StoreChange } from "../services/Store.js"
 import * as SqlBulk from "./SqlBulk.js"
 import * as SqlRow from "./SqlRow.js"
+import * as SqlSecrets from "./SqlSecrets.js"
 import * as SqlWrite from "./SqlWrite.js"
+import type { StoreHosts } from "./StoreHosts.js"
+import * as StorePieces from "./StorePieces.js"
 
 export type Failures = StoreError | SqlError
 
@@ -63,8 +66,9 @@ const forgetStatement = `DELETE FROM sluice_attempts WHERE (download_id, attempt
   SELECT a.download_id, a.attempt FROM json_each(?) AS j CROSS JOIN sluice_attempts AS a
   ON a.download_id = json_extract(j.value, '$[0]') AND a.attempt <= json_extract(j.value, '$[1]'))`
 
-const coolStatement = `UPDATE sluice_hosts SET cooling_until = ?, cooling_why = ?
-  WHERE origin = ? AND coalesce(cooling_until, 0) < ?`
+/** What was verified needs no digests of pieces any more. */
+const spent = (keys: ReadonlyArray<number>) =>
+  keys.length === 0 ? [] : [{ statement: StorePieces.forgetStatement, parameters: [JSON.stringify(keys)] }]
 
 export class StoreBatch {
   /** Rows as they will be after the flush. */
@@ -73,7 +77,7 @@ export class StoreBatch {
   private readonly stored = new Map<DownloadId, Download>()
   private readonly dirty = new Set<DownloadId>()
   private readonly attempts: Array<Ended> = []
-  private readonly cooling = new Map<string, Cooling>()
+  private readonly heard: Array<ReturnType<StoreHosts["hear"]>[number]> = []
   private readonly endedUnseen = new Map<DownloadId, readonly [number, Status, number]>()
   /** Rows changed by this batch, ever. */
   readonly changed = new Map<DownloadId, Download>()
@@ -87,6 +91,8 @@ export class StoreBatch {
   readonly removed = new Set<DownloadId>()
   /** Groups whose counters or seal have changed. */
   readonly groups = new Set<GroupId>()
+  /** Hosts that are other than they were. */
+  readonly hosts = new Map<string, Health>()
   /** Rows that have become terminal; counted by the outbox. */
   ended = 0
   /** Rows that turned out to belong to someone else. */
@@ -98,6 +104,7 @@ export class StoreBatch {
     private readonly engine: EngineId,
     private readonly now: number,
     private readonly decode: SqlRow.Decode,
+    private readonly storeHosts: StoreHosts,
     claimed: Iterable<Download>
   ) {
     for (const download of claimed) this.remember(download)
@@ -159,7 +166,7 @@ export class StoreBatch {
         if (download.status === "processing" && next.status !== "processing") {
           this.attempts.push({ before: download, after: next })
         }
-        if (message._tag === "Failed") this.learn(download, coolingOf(message.failure, message.verdict))
+        this.heard.push(...this.storeHosts.hear(download, message, next.status !== "processing"))
         return Effect.succeed(next)
       }
     })
@@ -190,7 +197,13 @@ export class StoreBatch {
       this.before.set(download.id, null)
       this.changed.set(download.id, download)
     }
-    return this.each(SqlWrite.inserts(rows))
+    return Effect.zipRight(
+      SqlSecrets.keep(
+        this.sql,
+        rows.map(({ download }) => download)
+      ),
+      Effect.suspend(() => this.each(SqlWrite.inserts(rows)))
+    )
   }
 
   /** Runs statements one after another. */
@@ -242,13 +255,23 @@ export class StoreBatch {
   /** Writes what has changed since the last flush. */
   readonly flush: Effect.Effect<void, Failures> = Effect.suspend(() => {
     if (this.dirty.size === 0) return Effect.void
-    const writes = SqlWrite.writes(
-      Array.from(this.dirty, (id) => [this.stored.get(id)!, this.rows.get(id)!] as const)
-    )
+    const changed = Array.from(this.dirty, (id) => [this.stored.get(id)!, this.rows.get(id)!] as const)
     this.dirty.clear()
-    return Effect.zipRight(
-      Effect.forEach(writes, (write) => this.write(write), { discard: true }),
-      this.each([...this.log(), ...this.cool()])
+    const done = changed.flatMap(([before, { id, options, status }]) =>
+      options.pieces !== null && status === "completed" && before.status !== "completed" ? [toKey(id)] : []
+    )
+    return SqlSecrets.keep(
+      this.sql,
+      changed.map(([, next]) => next)
+    ).pipe(
+      Effect.zipRight(
+        Effect.suspend(() =>
+          Effect.forEach(SqlWrite.writes(changed), (write) => this.write(write), { discard: true })
+        )
+      ),
+      Effect.zipRight(
+        Effect.suspend(() => Effect.zipRight(this.each([...this.log(), ...spent(done)]), this.recordHosts))
+      )
     )
   })
 
@@ -277,26 +300,18 @@ export class StoreBatch {
     ]
   }
 
-  /** What has been learnt of hosts since the last flush. */
-  private cool() {
-    const cooling = [...this.cooling]
-    this.cooling.clear()
-    return cooling.map(([origin, { until, why }]) => ({
-      statement: coolStatement,
-      parameters: [until, why, origin, until]
-    }))
-  }
+  /** What has been heard of hosts since the last flush. */
+  private readonly recordHosts: Effect.Effect<void, Failures> = Effect.suspend(() => {
+    const heard = this.heard.splice(0)
+    if (heard.length === 0) return Effect.void
+    return Effect.map(this.storeHosts.record(heard, this.now), (changed) => {
+      for (const [origin, health] of changed) this.hosts.set(origin, health)
+    })
+  })
 
   private fence(id: DownloadId): void {
     this.fenced.add(id)
     this.rows.delete(id)
     this.changed.delete(id)
-  }
-
-  private learn({ url }: Download, cooling: Cooling | undefined): void {
-    if (cooling === undefined) return
-    const origin = originOf(url)
-    const known = this.cooling.get(origin)
-    if (known === undefined || known.until < cooling.until) this.cooling.set(origin, cooling)
   }
 }

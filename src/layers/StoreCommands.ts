@@ -45,7 +45,7 @@ const messageOf: Record<Command, Message> = {
 /** What of the fields that go with a transition is not the same for all. */
 const wishes: Record<Command, string> = {
   pause: "desired = 'paused'",
-  resume: "desired = 'run', waiting_since = NULL",
+  resume: "desired = 'run', waiting_since = NULL, begun_at = NULL",
   cancel: "desired = 'cancelled'"
 }
 
@@ -69,7 +69,7 @@ const setsOf = (command: Command): readonly [text: string, times: number] => {
   const ends = terminal.has(target)
   return [
     `status = '${target}', ${wishes[command]}, next_attempt_at = NULL, intent = NULL, updated_at = ?${
-      ends ? ", finished_at = ?, owner = NULL, headers = NULL" : ""
+      ends ? ", finished_at = ?, owner = NULL, secret = NULL" : ""
     }`,
     ends ? 2 : 1
   ]
@@ -230,7 +230,8 @@ export const make = ({ engine, sql }: Dependencies) => {
 const belongings = [
   ["sluice_attempts", "download_id"],
   ["sluice_members", "download_id"],
-  ["sluice_tags", "download_id"]
+  ["sluice_tags", "download_id"],
+  ["sluice_pieces", "download_id"]
 ] as const
 
 const isCommand = (intent: string): intent is Command => intent in messageOf

@@ -11,16 +11,18 @@ import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import { hash } from "node:crypto"
-import { merge, same } from "../domain/Checksum.js"
+import { isList, merge, same } from "../domain/Checksum.js"
 import { type Download, type EngineId, noHeaders } from "../domain/Download.js"
-import { type DownloadError, make as makeError } from "../domain/DownloadError.js"
+import { DownloadError, make as makeError } from "../domain/DownloadError.js"
 import { type DownloadId, fromKey, nextKey, toKey } from "../domain/DownloadId.js"
 import { type Accepted, keyOf } from "../domain/DownloadRequest.js"
 import { originOf } from "../domain/Host.js"
 import { ResumeRequested } from "../domain/Message.js"
+import * as Sources from "../domain/Source.js"
 import type { Enqueued } from "../services/Store.js"
 import type { Fresh } from "./SqlWrite.js"
 import type { Failures, StoreBatch } from "./StoreBatch.js"
+import * as StorePieces from "./StorePieces.js"
 
 /** 80 bits tell a million requests apart (a chance of 10^-12 that two are taken for one), and are short enough to index. */
 const hashOf = (request: Accepted): string => hash("sha256", keyOf(request), "hex").slice(0, 20)
@@ -64,6 +66,19 @@ export const make = ({ engine, sql }: Dependencies) => {
       return new Map(rows.map(({ id, origin }) => [origin, id]))
     })
 
+  const pieces = StorePieces.make(sql)
+
+  /** What kind of pieces a request has, once their digests are where its row will look for them. */
+  const withPieces = (id: DownloadId, request: Accepted) =>
+    Effect.gen(function* () {
+      if (request.pieces !== undefined) yield* pieces.keep(id, request.pieces)
+      else if (request.options.pieces !== null) {
+        const there = request.retries !== undefined && (yield* pieces.inherit(request.retries, id))
+        if (!there) return { ...request, options: { ...request.options, pieces: null } }
+      }
+      return request
+    })
+
   /** With `own`, new and unowned rows belong to this engine at once. */
   const enqueue = (requests: ReadonlyArray<Accepted>, own: boolean) =>
     Effect.fnUntraced(function* (batch: StoreBatch) {
@@ -95,8 +110,10 @@ export const make = ({ engine, sql }: Dependencies) => {
           attaching.push([i, existing])
           continue
         }
+        const id = fromKey(++key)
+        const settled = request.options.pieces === null ? request : yield* withPieces(id, request)
         const download = inheriting(
-          initial(fromKey(++key), request, own ? engine : null, now, earlier.get(requestKey) ?? null),
+          initial(id, settled, own ? engine : null, now, earlier.get(requestKey) ?? null),
           heirlooms.get(requestKey),
           batch
         )
@@ -132,7 +149,7 @@ export const make = ({ engine, sql }: Dependencies) => {
 
   /**
    * What the later of two equal requests says of headers, limits and priority replaces what the earlier said; its tags are added.
-   * A checksum is added, but never changed or silently left out: then the later request is refused, and nothing is changed.
+   * Digests of pieces replace those of before, from the next try on. A checksum is added, but never changed or silently left out: then the later request is refused, and nothing is changed.
    */
   const attach = (
     batch: StoreBatch,
@@ -143,9 +160,9 @@ export const make = ({ engine, sql }: Dependencies) => {
     Effect.gen(function* () {
       const foreign = download.owner !== null && download.owner !== engine
       const refused = contradiction(download, request)
-      if (refused !== undefined) return { attached: true, download, refused }
+      if (refused !== undefined) return { attached: true, download, refused: about(request, refused) }
       const checksum = merge(download.options.checksum, request.options.checksum, closed(download, foreign))
-      if (Either.isLeft(checksum)) return { attached: true, download, refused: checksum.left }
+      if (Either.isLeft(checksum)) return { attached: true, download, refused: about(request, checksum.left) }
       if (foreign) {
         // whoever asks wants it to go on: its owner is asked to, and what it was asked for before is overtaken
         yield* sql.unsafe(
@@ -156,6 +173,9 @@ export const make = ({ engine, sql }: Dependencies) => {
         return { attached: true, download }
       }
       const adopted = own && download.owner === null
+      // a try that has begun may have decided already how to go about it
+      const renewed = request.pieces !== undefined && download.status !== "processing"
+      if (renewed) yield* pieces.keep(download.id, request.pieces!)
       batch.put({
         ...download,
         // one more try of an old request, which has dropped its headers, says nothing of these
@@ -163,10 +183,17 @@ export const make = ({ engine, sql }: Dependencies) => {
           request.retries !== undefined && request.headers.length === 0
             ? download.headers
             : headersOf(request),
-        options: { ...request.options, checksum: checksum.right },
+        options: {
+          ...request.options,
+          checksum: checksum.right,
+          pieces: renewed ? request.options.pieces : download.options.pieces
+        },
         priority: request.priority,
         tags: [...new Set([...download.tags, ...request.tags])],
         meta: request.meta ?? download.meta,
+        // whoever asks again allows the time again
+        begunAt: download.status === "processing" ? download.begunAt : null,
+        sources: Sources.add(download, request.mirrors),
         owner: adopted ? engine : download.owner,
         epoch: adopted ? download.epoch + 1 : download.epoch
       })
@@ -193,6 +220,10 @@ const contradiction = (download: Download, request: Accepted): DownloadError | u
         `the key "${request.key}" belongs to the unfinished download ${download.id} of ${download.url}`
       )
 
+/** It speaks of what was asked for; the unfinished download may be one of another URL. */
+const about = ({ url }: Request, { detail, reason }: DownloadError): DownloadError =>
+  new DownloadError({ reason, detail, url })
+
 /** Why no checksum can be added to an unfinished download, if so. */
 const closed = (download: Download, foreign: boolean): string | undefined => {
   if (foreign) return "another engine is working on it"
@@ -206,14 +237,19 @@ const closed = (download: Download, foreign: boolean): string | undefined => {
 const inheriting = (download: Download, failed: Download | undefined, batch: StoreBatch): Download => {
   // under a key, the failed one may have been another request
   if (failed === undefined || !sameRequest(failed, download)) return download
-  const { checksum } = download.options
-  const verified =
-    checksum === null || (failed.options.checksum !== null && same(checksum, failed.options.checksum))
-  if (failed.publishing !== null && !verified) return download
+  if (failed.publishing !== null && !provedBefore(download, failed)) return download
   batch.put({ ...failed, part: null })
   const { checkpoint, filename, part, publishing, segments, total, validator } = failed
-  return { ...download, checkpoint, filename, part, publishing, segments, total, validator }
+  const sources = Sources.inherit(download.sources, failed)
+  return { ...download, sources, checkpoint, filename, part, publishing, segments, total, validator }
 }
+
+/** Whether what is asked for now was verified before the failed one was about to get its name. */
+const provedBefore = ({ options: { checksum, pieces } }: Download, failed: Download): boolean =>
+  checksum === null
+    ? pieces === null || failed.options.pieces !== null
+    : // what a list says today need not be what it said when this was verified
+      failed.options.checksum !== null && !isList(checksum) && same(checksum, failed.options.checksum)
 
 const headersOf = ({ headers }: Accepted): Download["headers"] =>
   headers.length === 0 ? noHeaders : Redacted.make(headers)
@@ -227,6 +263,7 @@ const initial = (
 ): Download => ({
   id,
   url: request.url,
+  sources: Sources.begin(request.url, request.mirrors),
   directory: request.directory,
   root: request.root,
   output: request.output,
@@ -255,6 +292,7 @@ const initial = (
   crashes: 0,
   nextAttemptAt: null,
   waitingSince: null,
+  begunAt: null,
   failure: null,
   earlier,
   retriedAs: null,

@@ -11,7 +11,7 @@
  * Each portion is one transaction; a crash between two leaves the rest with its owner, for the next heir. The engine is
  * unlisted with the last portion.
  */
-import type * as SqlClient from "@effect/sql/SqlClient"
+import * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { type Download, type EngineId, terminal } from "../domain/Download.js"
@@ -19,6 +19,7 @@ import { type DownloadId, fromKey } from "../domain/DownloadId.js"
 import { Abandoned, Released } from "../domain/Message.js"
 import { maxCrashes } from "../domain/Transition.js"
 import type { Disowned } from "../services/Store.js"
+import * as Database from "./Database.js"
 import { inKeys } from "./SqlSelection.js"
 import type { Failures, StoreBatch } from "./StoreBatch.js"
 
@@ -42,7 +43,10 @@ const waiting = [
 
 interface Dependencies {
   readonly sql: SqlClient.SqlClient
+  readonly database: Pick<Database.Shape, "path">
   readonly engine: EngineId
+  /** Whether it takes up what is nobody's: for people to see. */
+  readonly adopts: boolean
   /** Does what other processes have asked of an engine that has gone; succeeds with the rows concerned, nobody's now. */
   readonly inherit: (
     owner: EngineId,
@@ -50,10 +54,13 @@ interface Dependencies {
   ) => (batch: StoreBatch) => Effect.Effect<ReadonlyArray<Download>, Failures>
 }
 
-export const make = ({ engine, inherit, sql }: Dependencies) => {
+export const make = ({ adopts, database, engine, inherit, sql }: Dependencies) => {
   const register = Effect.gen(function* () {
+    // a newer sluice may have migrated it between our first look and our lock
+    yield* Database.isCurrent(database.path).pipe(Effect.provideService(SqlClient.SqlClient, sql))
     const now = Math.floor(yield* Clock.currentTimeMillis)
-    yield* sql`INSERT OR IGNORE INTO sluice_engines (id, pid, started_at) VALUES (${engine}, ${process.pid}, ${now})`
+    yield* sql`INSERT OR IGNORE INTO sluice_engines (id, pid, started_at, adopts)
+      VALUES (${engine}, ${process.pid}, ${now}, ${adopts ? 1 : 0})`
   })
 
   const adopt = (id: DownloadId) =>
@@ -86,6 +93,7 @@ export const make = ({ engine, inherit, sql }: Dependencies) => {
       )
       yield* sql.unsafe(
         `UPDATE sluice_downloads SET status = 'pending', owner = NULL, epoch = epoch + 1, crashes = crashes + 1, pid = NULL,
+           part = json_remove(part, '$.size', '$.mtime'),
            attempt_started_at = NULL, next_attempt_at = NULL, updated_at = ? WHERE ${here}`,
         [now, ...parameters]
       )

@@ -13,15 +13,17 @@ import type { Attempt } from "../domain/Attempt.js"
 import type { Download, EngineId, Status } from "../domain/Download.js"
 import { type DownloadId, fromKey, keysOf, toKey } from "../domain/DownloadId.js"
 import type { Group, GroupId } from "../domain/Group.js"
-import type { Selection } from "../domain/Selection.js"
-import type { CoolingHost, ListedEngine, Stats } from "../domain/Stats.js"
+import type { Command, Selection } from "../domain/Selection.js"
+import type { Stats } from "../domain/Stats.js"
 import type { StoreError } from "../domain/StoreError.js"
-import type { Filter, Standing } from "../services/Store.js"
+import type { Filter, Shape as Store, Standing } from "../services/Store.js"
 import { scopesOf } from "./Admission.js"
 import type { Shape as DatabaseShape } from "./Database.js"
 import * as SqlRow from "./SqlRow.js"
 import { and, selected } from "./SqlSelection.js"
 import { keyOfGroup } from "./StoreGroups.js"
+import type { StoreHosts } from "./StoreHosts.js"
+import * as StorePieces from "./StorePieces.js"
 
 /** Rows that one page looks at. */
 const pageSize = 20_000
@@ -57,11 +59,12 @@ interface Dependencies {
   readonly decode: SqlRow.Decode
   readonly database: DatabaseShape
   readonly engine: EngineId
+  readonly hosts: StoreHosts
   readonly isAlive: (id: EngineId) => Effect.Effect<boolean>
   readonly group: (id: GroupId) => Effect.Effect<Group, StoreError | SqlError>
 }
 
-export const make = ({ database, decode, engine, group, isAlive, sql }: Dependencies) => {
+export const make = ({ database, decode, engine, group, hosts, isAlive, sql }: Dependencies) => {
   const read = reading(database)
 
   const select = (tail: string, parameters: ReadonlyArray<unknown>) =>
@@ -155,11 +158,17 @@ export const make = ({ database, decode, engine, group, isAlive, sql }: Dependen
       )
     )
 
-  const isAsked = (id: DownloadId): Effect.Effect<boolean, StoreError> =>
+  const stored = StorePieces.make(sql)
+  const pieces: Store["pieces"] = (download) => read(stored.read(download))
+
+  const asked = (id: DownloadId): Effect.Effect<Option.Option<Command>, StoreError> =>
     read(
       Effect.map(
-        sql.unsafe(`SELECT 1 FROM sluice_downloads WHERE id = ? AND intent IS NOT NULL`, [toKey(id)]),
-        (rows) => rows.length > 0
+        sql.unsafe<{ intent: Command }>(
+          `SELECT intent FROM sluice_downloads WHERE id = ? AND intent IS NOT NULL`,
+          [toKey(id)]
+        ),
+        ([row]) => Option.fromNullable(row?.intent)
       )
     )
 
@@ -176,22 +185,18 @@ export const make = ({ database, decode, engine, group, isAlive, sql }: Dependen
         SELECT status, count(*) AS rows, sum(CASE WHEN status = 'completed' THEN total END) AS bytes
         FROM sluice_downloads GROUP BY status`
     )
-    const cooling = yield* read(
-      sql<CoolingHost>`SELECT origin, cooling_until AS until, coalesce(cooling_why, '') AS why FROM sluice_hosts
-        WHERE cooling_until > ${now} ORDER BY cooling_until`
-    )
-    const listed = yield* read(
-      sql<
-        Omit<ListedEngine, "alive">
-      >`SELECT id, pid, started_at AS startedAt FROM sluice_engines ORDER BY started_at`
-    )
+    const cooling = yield* read(hosts.cooling(now))
+    const listed = yield* read(sql.unsafe<SqlRow.EngineRow>(SqlRow.enginesStatement))
     const counts = new Map(counted.map(({ rows, status }) => [status, rows]))
     return {
       downloads: { ...nothing, ...Object.fromEntries(counts) },
       bytes: counted.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0),
       cooling,
+      hostStates: yield* read(hosts.standing(now)),
       engines: yield* Effect.forEach(listed, (one) =>
-        Effect.map(one.id === engine ? Effect.succeed(true) : isAlive(one.id), (alive) => ({ ...one, alive }))
+        Effect.map(one.id === engine ? Effect.succeed(true) : isAlive(one.id), (alive) =>
+          SqlRow.toEngine(one, alive)
+        )
       )
     }
   })
@@ -213,8 +218,8 @@ export const make = ({ database, decode, engine, group, isAlive, sql }: Dependen
       )
     )
 
-  const nextDue = (adopt: boolean): Effect.Effect<Option.Option<number>, StoreError> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+  const nextDue = (adopt: boolean, since: number): Effect.Effect<Option.Option<number>, StoreError> =>
+    Effect.suspend(() =>
       read(
         Effect.forEach(
           [
@@ -227,7 +232,7 @@ export const make = ({ database, decode, engine, group, isAlive, sql }: Dependen
             ),
             sql.unsafe<{ at: number | null }>(
               `SELECT min(cooling_until) AS at FROM sluice_hosts WHERE cooling_until > ?`,
-              [now]
+              [since]
             )
           ],
           (query) => query
@@ -264,16 +269,19 @@ export const make = ({ database, decode, engine, group, isAlive, sql }: Dependen
 
   return {
     anyLeft: ({ adopt }: Adopting) => anyLeft(adopt),
+    asked,
     attempts,
+    cooling: Effect.flatMap(Clock.currentTimeMillis, (now) => read(hosts.cooling(now))),
+    closed: Effect.flatMap(Clock.currentTimeMillis, (now) => read(hosts.closed(now))),
     externalVersion: database.version,
     find,
     get,
     getAll,
-    isAsked,
     list,
-    nextDue: ({ adopt }: Adopting) => nextDue(adopt),
+    nextDue: ({ adopt, since }: Adopting & { readonly since: number }) => nextDue(adopt, since),
     otherOwners,
     page,
+    pieces,
     spoiled,
     stats,
     standings,

@@ -32,17 +32,28 @@ import type { Download } from "../domain/Download.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import { Released } from "../domain/Message.js"
 import type { StoreError } from "../domain/StoreError.js"
+import { Bandwidth } from "../services/Bandwidth.js"
+import { Destination } from "../services/Destination.js"
 import { EngineLife } from "../services/EngineLife.js"
 import { EngineOptions } from "../services/EngineOptions.js"
+import { HostGates } from "../services/HostGates.js"
 import { PartFile } from "../services/PartFile.js"
 import { Revalidation } from "../services/Revalidation.js"
 import { Store } from "../services/Store.js"
 import { type Gauge, Transport } from "../services/Transport.js"
 import * as ChecksumLists from "./ChecksumLists.js"
 import * as Discarding from "./Discarding.js"
+import * as Erasure from "./Erasure.js"
+import * as HostPolicies from "./HostPolicies.js"
+import * as Impatience from "./Impatience.js"
 import * as Inheritance from "./Inheritance.js"
 import * as InlineHasher from "./InlineHasher.js"
+import * as Metrics from "./Metrics.js"
+import { monotonicOf } from "./Monotonic.js"
+import { Places } from "./Places.js"
+import { Reachability } from "./Reachability.js"
 import * as Retention from "./Retention.js"
+import * as Tracing from "./Tracing.js"
 import * as Worker from "./Worker.js"
 
 /** A claimed download: queued or running. */
@@ -57,6 +68,8 @@ export interface Claim {
   started: boolean
   /** Whether it still holds its permit. */
   permitted: boolean
+  /** As it was claimed. */
+  readonly row: Download
 }
 
 /** What outlives one run of the engine. */
@@ -82,6 +95,9 @@ const claimsPerPermit = 4
 /** The longest sleep until a row is due, in milliseconds. */
 const maxSleep = 60_000
 
+/** How long until the admission policy is asked again about what it has passed over, in milliseconds. */
+const askAgain = 10_000
+
 /** How often a queue runner looks for rows of engines that died meanwhile, in milliseconds. */
 const sweepInterval = 2000
 
@@ -96,29 +112,46 @@ const lost: ReadonlySet<StoreError["reason"]> = new Set<StoreError["reason"]>([
 export const make = Effect.fnUntraced(function* (shared: Shared) {
   const store = yield* Store
   const disk = yield* PartFile
-  const transport = yield* Transport
-  const revalidation = yield* Revalidation
+  const bandwidth = yield* Bandwidth
   const life = yield* EngineLife
   const options = yield* EngineOptions
   const { adopt, concurrency, pollInterval, shutdownTimeout } = options
   const discarding = Discarding.make(disk, store)
-  const inheritance = Inheritance.make({ store, life, discarding })
+  const destination = yield* Destination
+  /** What waits for its batch needs no permit, and must not keep the batch from getting full. */
+  const waitingRoom = destination._tag === "Sink" ? destination.waiting : 0
 
+  const gates = yield* HostGates
+  const patience = yield* Impatience.make(store, adopt)
   const permits = yield* Effect.makeSemaphore(concurrency)
   const queue = yield* Queue.bounded<Download>(concurrency)
   const { claims, doorbell } = shared
   const hands = yield* Scope.make()
   /** Claims of an earlier run that have not ended. */
   const leftOver = claims.size
-  /** Claims that hold a permit. */
-  let transferring = 0
+  const clock = yield* Effect.clock
+  /** Of claims that hold a permit. */
+  const places = new Places(yield* HostPolicies.make, gates, () => monotonicOf(clock))
+  const reach = new Reachability()
   const scope = yield* Scope.make()
   const hasher = yield* InlineHasher.hasherFor(disk)
   const lists = yield* Scope.extend(ChecksumLists.make, scope)
-  const worker = Worker.make({ store, disk, transport, revalidation, hasher, lists, options })
+  const listeners = yield* Tracing.listeners
+  const worker = Worker.make({
+    store,
+    disk,
+    transport: yield* Transport,
+    revalidation: yield* Revalidation,
+    hasher,
+    lists,
+    options,
+    listeners,
+    destination
+  })
   const fibers = yield* Scope.extend(FiberMap.make<DownloadId, void>(), scope)
 
   const ring = Queue.offer(doorbell, undefined)
+  const inheritance = Inheritance.make({ store, life, discarding, ring })
 
   const interrupt = (id: DownloadId) =>
     Effect.suspend(() => {
@@ -142,17 +175,35 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     }
   }).pipe(Effect.uninterruptible)
 
+  const govern = Effect.flatMap(store.limits, bandwidth.govern)
+  /** What other engines have found out about hosts. */
+  const learn = Effect.map(store.cooling, (hosts) => {
+    for (const { origin, until, why } of hosts) gates.learn(origin, { until, why })
+  })
+
+  /** What answers have said of their hosts is for all engines to know, and outlives this one. */
+  const tell = Effect.forever(
+    Effect.flatMap(Queue.take(gates.told), ([origin, cooling]) => store.cool(origin, cooling))
+  )
+
   /** Hears of what other processes do: wishes for rows of ours, and rows that a queue runner may take up. */
   const watch = Effect.gen(function* () {
     let version = yield* store.externalVersion
+    // what was set between the first look and this one
+    yield* govern
     yield* obey
+    yield* learn
     for (;;) {
       yield* Effect.sleep(pollInterval)
       const current = yield* store.externalVersion
       if (current === version) continue
       version = current
+      // first, as it is waited for by somebody who looks at a speed
+      yield* govern
       yield* obey
-      if (adopt) yield* ring
+      yield* learn
+      // there may be something to adopt, or a host may be well again
+      yield* ring
     }
   })
 
@@ -164,13 +215,16 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     Effect.suspend(() => {
       if (!claim.permitted) return Effect.void
       claim.permitted = false
-      transferring--
+      // another may have been kept back for it
+      if (places.give(claim.row)) Queue.unsafeOffer(doorbell, undefined)
       return permits.release(1)
     })
 
   const ended = (download: Download, claim: Claim): Effect.Effect<void> =>
     Effect.map(releasePermit(claim), () => {
+      Metrics.active(-1)
       if (claims.get(download.id) === claim) claims.delete(download.id)
+      places.end(claim.row)
       Deferred.unsafeDone(claim.ended, Effect.void)
       Queue.unsafeOffer(doorbell, undefined)
     })
@@ -203,6 +257,7 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
       if (claim === undefined) return Effect.void
       const start = Effect.suspend(() => {
         claim.started = true
+        Metrics.active(1)
         return FiberMap.run(fibers, download.id, run(download, claim))
       })
       // an earlier run's worker may never end
@@ -211,7 +266,9 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   ).pipe(Effect.forever)
 
   const onClaimed = (rows: ReadonlyArray<Download>): void => {
-    for (const { checkpoint, id, total } of rows) {
+    for (const row of rows) {
+      const { checkpoint, id, total } = row
+      places.take(row)
       const earlier = claims.get(id)
       claims.set(id, {
         gauge: { received: checkpoint, total: total ?? undefined, state: "connecting" },
@@ -220,23 +277,35 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
         before: earlier === undefined ? undefined : Deferred.await(earlier.ended),
         halted: false,
         started: false,
-        permitted: true
+        permitted: true,
+        row
       })
-      transferring++
     }
   }
+
+  /** When rows were looked for last: what has become due since then must not be slept through. */
+  let lookedAt = 0
+  /** The policy has passed over some: what it goes by may change without a sign. */
+  let refused = false
 
   /** Claims as many rows as there are permits; false if there was nothing to claim. */
   const feed = Effect.uninterruptibleMask((restore) =>
     Effect.gen(function* () {
-      while (claims.size - leftOver >= claimsPerPermit * concurrency) yield* restore(Queue.take(doorbell))
+      while (claims.size - leftOver >= claimsPerPermit * concurrency + waitingRoom)
+        yield* restore(Queue.take(doorbell))
       yield* restore(permits.take(1))
+      // one at a time asks whether the network is there again
+      if (reach.isLost)
+        yield* restore(Effect.sleep(reach.pause)).pipe(Effect.onInterrupt(() => permits.release(1)))
       // nobody else takes permits, so all that no claim holds are free, or will be in an instant
-      const limit = Math.max(1, concurrency - transferring)
+      const limit = reach.isLost ? 1 : Math.max(1, concurrency - places.size)
       yield* restore(permits.take(limit - 1)).pipe(Effect.onInterrupt(() => permits.release(1)))
-      const { more, rows } = yield* store
-        .claim({ limit, adopt, onClaimed })
+      lookedAt = yield* Clock.currentTimeMillis
+      const found = yield* store
+        .claim({ limit, adopt, places, onClaimed })
         .pipe(Effect.onError(() => permits.release(limit)))
+      const { more, rows } = found
+      refused = found.refused === true
       yield* permits.release(limit - rows.length)
       yield* Queue.offerAll(queue, rows)
       return more || rows.length > 0
@@ -246,10 +315,15 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
   /** Waits until there may be something to claim. */
   const idle = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    const due = yield* store.nextDue({ adopt })
+    const due = yield* store.nextDue({ adopt, since: lookedAt })
     const wakes: Array<Effect.Effect<void, StoreError>> = [Queue.take(doorbell)]
     // not for long at once: the clock may be set while we sleep
-    if (Option.isSome(due)) wakes.push(Effect.sleep(Math.min(Math.max(0, due.value - now), maxSleep)))
+    const soonest = Math.min(
+      Option.getOrElse(due, () => Infinity),
+      now + places.pause,
+      refused || places.keepsBack ? now + askAgain : Infinity
+    )
+    if (soonest < Infinity) wakes.push(Effect.sleep(Math.min(Math.max(0, soonest - now), maxSleep)))
     yield* Effect.raceAll(wakes)
   })
 
@@ -257,22 +331,38 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
     Effect.catchAllCause(stopEngine)
   )
 
-  // what has been taken over is there for us to claim
-  const sweep = inheritance.until(Effect.as(ring, false))
+  const sweep = inheritance.until(Effect.succeed(false))
   const sweeper = Effect.zipRight(
     discarding.all,
     adopt ? Effect.repeat(sweep, Schedule.spaced(sweepInterval)) : sweep
   )
   const retention = adopt ? [Retention.make({ store, options, discarding })] : []
-  const others = [...(store.isAlone ? [] : [watch, sweeper]), ...retention]
+  const erasure = Erasure.make(store, () => claims.size === 0)
+  const others = [tell, patience.watch, ...(store.isAlone ? [] : [watch, sweeper, erasure]), ...retention]
+
+  yield* Scope.extend(
+    store.onCommit(({ changed, hosts }) => {
+      reach.observe(changed.values())
+      if (hosts.size === 0) return
+      for (const [origin, { cooling }] of hosts) gates.learn(origin, cooling)
+      patience.look()
+      // who waited for a probe's answer
+      Queue.unsafeOffer(doorbell, undefined)
+    }),
+    hands
+  )
 
   // a queue runner's queue is not empty just because its rows are still a dead engine's
   if (adopt) yield* inheritance.until(store.anyLeft({ adopt }))
 
+  // nothing comes before it is known how fast it may
+  yield* govern
+
   for (const fiber of [dispatch, feeder, ...others.map(Effect.catchAllCause(stopEngine))]) {
+    // the fibers can be interrupted, their start can't: one that has begun is found by whoever stops this run
     yield* Effect.annotateLogs(fiber, "module", "sluice/Supervisor").pipe(
-      Effect.forkIn(hands),
-      Effect.interruptible
+      Effect.interruptible,
+      Effect.forkIn(hands)
     )
   }
 

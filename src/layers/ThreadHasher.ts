@@ -36,7 +36,10 @@ const algorithmOf = (nodeName: string): Algorithm =>
   )!
 
 /** What the answer means. */
-const digestsOf = (file: Hashed, algorithms: ReadonlyArray<Algorithm>, answer: HashThread.Answer) => {
+const digestsOf = (
+  file: Hashed,
+  answer: HashThread.Answer
+): Effect.Effect<ReadonlyArray<string>, DownloadError.DownloadError> => {
   if ("replaced" in answer) return InlineHasher.replaced(file.path)
   if ("forbidden" in answer) return InlineHasher.forbidden(algorithmOf(answer.forbidden))
   if ("message" in answer) {
@@ -45,7 +48,7 @@ const digestsOf = (file: Hashed, algorithms: ReadonlyArray<Algorithm>, answer: H
       : DownloadError.fromFile(fromCode(answer.code, "read", file.path))
   }
   if (answer.read < file.size) return InlineHasher.tooShort(file.path, answer.read, file.size)
-  return Effect.succeed(new Map(algorithms.map((algorithm, i) => [algorithm, answer.digests[i]!])))
+  return Effect.succeed(answer.digests)
 }
 
 /** Gives a thread up that does not get on. */
@@ -74,7 +77,8 @@ export const make = (disk: Pick<Disk, "open">, start = HashThread.start) =>
     const take = Effect.sync(() => {
       const kept = idle
       idle = undefined
-      return kept
+      // one that has died while it had nothing to do is no reason for a file to fail
+      return kept?.isAlive() === true ? kept : undefined
     }).pipe(
       Effect.flatMap((kept) =>
         kept === undefined
@@ -92,13 +96,19 @@ export const make = (disk: Pick<Disk, "open">, start = HashThread.start) =>
         return Effect.void
       })
 
-    const inThread = (thread: HashThread.HashThread, file: Hashed, algorithms: ReadonlyArray<Algorithm>) => {
+    const inThread = (
+      thread: HashThread.HashThread,
+      file: Hashed,
+      algorithms: ReadonlyArray<Algorithm>,
+      piece: number | undefined
+    ) => {
       const pulse = new SharedArrayBuffer(8)
       const { handle: _, ...rest } = file
       const run = thread.run({
         ...rest,
         flags,
         algorithms: algorithms.map((algorithm) => InlineHasher.nodeName[algorithm]),
+        ...(piece === undefined ? {} : { piece }),
         pulse
       })
       return Effect.acquireUseRelease(
@@ -108,23 +118,42 @@ export const make = (disk: Pick<Disk, "open">, start = HashThread.start) =>
       )
     }
 
-    const digests: Shape["digests"] = (file, algorithms) =>
-      file.handle !== undefined && file.size <= small
-        ? inline.digests(file, algorithms)
-        : Effect.uninterruptibleMask((restore) =>
-            Effect.gen(function* () {
-              const thread = yield* take
-              // a system can forbid threads
-              if (thread === undefined) return yield* restore(inline.digests(file, algorithms))
-              const answer = yield* restore(inThread(thread, file, algorithms)).pipe(
-                Effect.mapError(({ message }) => DownloadError.make("DiskFailed", message))
-              )
-              yield* give(thread)
-              return yield* digestsOf(file, algorithms, answer)
-            })
-          ).pipe(permits.withPermits(1))
+    /** In a thread; `inline`: where there can be none. */
+    const off = (
+      file: Hashed,
+      algorithms: ReadonlyArray<Algorithm>,
+      piece: number | undefined,
+      inline: Effect.Effect<ReadonlyArray<string>, DownloadError.DownloadError>
+    ) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function* () {
+          const thread = yield* take
+          // a system can forbid threads
+          if (thread === undefined) return yield* restore(inline)
+          const answer = yield* restore(inThread(thread, file, algorithms, piece)).pipe(
+            Effect.mapError(({ message }) => DownloadError.make("DiskFailed", message))
+          )
+          yield* give(thread)
+          return yield* digestsOf(file, answer)
+        })
+      ).pipe(permits.withPermits(1))
 
-    return Hasher.of({ digests })
+    const digests: Shape["digests"] = (file, algorithms) => {
+      const here = inline.digests(file, algorithms)
+      if (file.handle !== undefined && file.size <= small) return here
+      const listed = Effect.map(here, (found) => algorithms.map((algorithm) => found.get(algorithm)!))
+      return Effect.map(
+        off(file, algorithms, undefined, listed),
+        (found) => new Map(algorithms.map((algorithm, i) => [algorithm, found[i]!]))
+      )
+    }
+
+    const pieces: Shape["pieces"] = (file, kind) =>
+      file.handle !== undefined && file.size <= small
+        ? inline.pieces(file, kind)
+        : off(file, [kind.algorithm], kind.length, inline.pieces(file, kind))
+
+    return Hasher.of({ digests, pieces })
   })
 
 /** Threads of this process. */

@@ -11,13 +11,12 @@
  * Tricky interleavings: a server may close an idle connection while a request is on its way; the exchange is told that
  * its connection was `reused` so that it can tell this from a server that hangs up.
  */
-import { type OnReadOpts, Socket } from "node:net"
+import type { Socket } from "node:net"
 import type { Client, Dispatcher, buildConnector } from "undici"
-import connect from "undici/lib/core/connect.js"
 import UndiciClient from "undici/lib/dispatcher/client.js"
-import type { Resolver } from "./Resolver.js"
 import { SocketReader } from "./SocketReader.js"
-import { isMalformed, isReset } from "./UndiciError.js"
+import { type Link, type Making, type Network, type Own, type SocketMaker, socketsOf } from "./Sockets.js"
+import { isAlert, isMalformed, isReset } from "./UndiciError.js"
 
 /** A connection while one exchange uses it. */
 export interface Lease {
@@ -29,8 +28,8 @@ export interface Lease {
   readonly hold: (controller: Dispatcher.DispatchController) => void
   readonly resume: (controller: Dispatcher.DispatchController) => void
   /**
-   * Set when the other side broke the connection off. undici ends a body without a length then as if it
-   * were complete, and libuv may report the reset as a regular end.
+   * Set when the other side broke the connection off, or TLS did not announce its end. undici ends a body without a length then
+   * as if it were complete, and libuv may report the reset as a regular end.
    */
   readonly reset: () => Error | undefined
   /** What the answer begins with, such as HTTP/1.1; undefined where nothing is known about it. */
@@ -43,20 +42,22 @@ export interface Lease {
   readonly destroy: (controller: Dispatcher.DispatchController | undefined) => void
 }
 
-/** Where leases come from. `fresh` asks for a connection that has not been used. */
-export type Connections = (origin: string, fresh: boolean) => Lease
+/** What a connection has to be like. */
+export interface Wanted {
+  /** It has not been used. */
+  readonly fresh: boolean
+  /** The caller may be identified by it. */
+  readonly personal: boolean
+}
+
+/** Where leases come from. */
+export type Connections = (origin: string, wanted: Wanted) => Lease
 
 /** TLS sessions kept, the last of each origin. */
 const maxSessions = 100
 
 /** Idle connections kept, of all origins together. */
 const maxIdle = 64
-
-export interface Settings {
-  readonly resolver: Resolver
-  /** Certificates to trust instead of the system's, as PEM. */
-  readonly ca?: string | undefined
-}
 
 const clientOptions = {
   // all timeouts are the engine's
@@ -70,30 +71,34 @@ const clientOptions = {
 
 /** A pool of the engine's own. Close it with `destroy`, which ends every connection at once and waits until they are gone. */
 export class ConnectionPool {
-  readonly #resolver: Resolver
-  readonly #ca: string | undefined
+  readonly #network: Network
+  readonly #sockets: SocketMaker
   readonly #sessions = new Map<string, Buffer>()
   readonly #all = new Set<Connection>()
   /** Oldest first. */
   readonly #idle: Array<Connection> = []
   #closed = false
 
-  constructor({ ca, resolver }: Settings) {
-    this.#resolver = resolver
-    this.#ca = ca
+  constructor(network: Network) {
+    this.#network = network
+    this.#sockets = socketsOf(network)
   }
 
-  readonly lease: Connections = (origin, fresh) => {
+  readonly lease: Connections = (origin, { fresh, personal }) => {
+    const identified = personal && this.#network.tls.identified !== undefined && origin.startsWith("https:")
+    // what was made under a name is not for requests without one: neither connections nor sessions
+    const key = identified ? `identified ${origin}` : origin
     // the one used last is the least likely to be stale
     for (let at = fresh ? -1 : this.#idle.length - 1; at >= 0; at--) {
       const idle = this.#idle[at]
-      if (idle?.origin !== origin) continue
+      if (idle?.key !== key) continue
       this.#idle.splice(at, 1)
       return idle
     }
-    const connection = new Connection(origin, {
-      connector: (onread) => this.#connector(origin, onread),
-      session: (session) => this.#remember(origin, session),
+    const connection = new Connection(origin, key, {
+      connect: ({ adopt, onread }, options, callback) =>
+        this.#sockets({ adopt, onread, identified, session: this.#sessions.get(key) }, options, callback),
+      session: (session) => this.#remember(key, session),
       released: () => {
         this.#idle.push(connection)
         if (this.#idle.length > maxIdle) void this.#idle[0]?.destroy()
@@ -101,7 +106,7 @@ export class ConnectionPool {
       disconnected: () => {
         if (this.#idle.includes(connection)) void connection.destroy()
       },
-      unreachable: (hostname) => this.#resolver.forget(hostname),
+      unreachable: (hostname) => this.#network.resolver.forget(hostname),
       destroyed: () => {
         this.#all.delete(connection)
         const at = this.#idle.indexOf(connection)
@@ -113,23 +118,9 @@ export class ConnectionPool {
     return connection
   }
 
-  /** A socket's reader is its own, so each gets a connector of its own. */
-  #connector(origin: string, onread: OnReadOpts): buildConnector.connector {
-    return connect({
-      lookup: this.#resolver.lookup,
-      autoSelectFamily: true,
-      allowH2: false,
-      timeout: 0,
-      onread,
-      maxCachedSessions: 0,
-      session: this.#sessions.get(origin),
-      ...(this.#ca === undefined ? {} : { ca: this.#ca })
-    })
-  }
-
-  #remember(origin: string, session: Buffer): void {
-    this.#sessions.delete(origin)
-    this.#sessions.set(origin, session)
+  #remember(key: string, session: Buffer): void {
+    this.#sessions.delete(key)
+    this.#sessions.set(key, session)
     const [oldest] = this.#sessions.keys()
     if (this.#sessions.size > maxSessions && oldest !== undefined) this.#sessions.delete(oldest)
   }
@@ -141,7 +132,11 @@ export class ConnectionPool {
 }
 
 interface Pool {
-  readonly connector: (onread: OnReadOpts) => buildConnector.connector
+  readonly connect: (
+    own: Pick<Own, "adopt" | "onread">,
+    options: buildConnector.Options,
+    callback: buildConnector.Callback
+  ) => Making
   readonly session: (session: Buffer) => void
   readonly released: () => void
   readonly disconnected: () => void
@@ -154,27 +149,32 @@ class Connection implements Lease {
   readonly #client: Client
   readonly #pool: Pool
   #socket: Socket | undefined
-  #connecting = false
+  #making: Making | undefined
   readonly #reader = new SocketReader()
   #reset: Error | undefined
 
   constructor(
-    readonly origin: string,
+    origin: string,
+    /** What it may be used for again: the same origin, under the same name. */
+    readonly key: string,
     pool: Pool
   ) {
     this.#pool = pool
     this.#client = new UndiciClient(origin, {
       ...clientOptions,
       connect: (options, callback) => {
-        this.#connecting = true
-        const connector = pool.connector(this.#reader.onread)
-        // undici's connector returns the socket, though its type does not say so
-        const socket: unknown = connector(options, (...outcome) => {
-          this.#connecting = false
-          if (outcome[0] !== null) pool.unreachable(options.hostname)
-          callback(...outcome)
-        })
-        if (socket instanceof Socket) this.#adopt(socket)
+        let over = false
+        const making = pool.connect(
+          { adopt: (socket, link) => this.#adopt(socket, link), onread: this.#reader.onread },
+          options,
+          (...outcome) => {
+            over = true
+            this.#making = undefined
+            if (outcome[0] !== null) pool.unreachable(options.hostname)
+            callback(...outcome)
+          }
+        )
+        if (!over) this.#making = making
       }
     })
     this.#client.on("disconnect", pool.disconnected)
@@ -222,23 +222,21 @@ class Connection implements Lease {
   destroy(): Promise<void> {
     this.#pool.destroyed()
     // undici would only notice once the connection is made
-    if (this.#connecting) this.#socket?.destroy()
+    this.#making?.destroy()
     return this.#client.destroy()
   }
 
-  #adopt(socket: Socket): void {
+  #adopt(socket: Socket, { cut, isDirect }: Link): void {
     this.#socket = socket
     this.#reset = undefined
-    this.#reader.attach(socket)
+    this.#reader.attach(socket, isDirect)
     socket.on("session", this.#pool.session)
     // these run before undici's own listeners
     socket.on("error", (error) => {
-      if (isReset(error)) this.#reset = error
+      if (isReset(error) || isAlert(error)) this.#reset ??= error
     })
     socket.on("end", () => {
-      // after a FIN the connection still has a peer, after a reset it has none
-      if (socket.remoteAddress === undefined)
-        this.#reset = Object.assign(new Error("reset"), { code: "ECONNRESET" })
+      this.#reset ??= cut()
     })
   }
 }

@@ -29,6 +29,7 @@ import type {
 import { Wire } from "../services/Wire.js"
 import * as Resolver from "./Resolver.js"
 import { requestBy } from "./ScopedRequest.js"
+import * as Tls from "./Tls.js"
 import type { Connections, Lease } from "./UndiciConnections.js"
 import { ConnectionPool, leasesOf } from "./UndiciConnections.js"
 import { isDeath, toDownloadError } from "./UndiciError.js"
@@ -126,11 +127,11 @@ class Exchange implements Dispatcher.DispatchHandler, WireExchange {
   }
 
   #start(fresh: boolean): void {
-    const { activity, headers } = this.#request
+    const { activity, headers, personal } = this.#request
     activity.phase = "connecting"
     const fields = headers.flat()
     if (!headers.some(([name]) => name.toLowerCase() === "user-agent")) fields.push("user-agent", "sluice")
-    this.#lease = this.#connections(this.#origin, fresh)
+    this.#lease = this.#connections(this.#origin, { fresh, personal: personal === true })
     this.#lease.dispatch(
       {
         path: this.#path,
@@ -320,21 +321,36 @@ const over = (connections: Connections): Wire["Type"] => {
 
 /** @see {@link layerConfigured} */
 export interface Settings {
-  /** Certificates to trust instead of the system's, as PEM. */
-  readonly ca?: string
+  /** @default the authorities that Node trusts, and no client certificate */
+  readonly tls?: Tls.TlsOptions | undefined
+  /** Addresses of this family only. @default both */
+  readonly family?: 4 | 6 | undefined
   /** @default the system's getaddrinfo */
   readonly resolve?: Resolver.Resolve
 }
 
+/** Certificates that can't be used are a mistake in the program: it dies. */
+const tlsOf = (options: Tls.TlsOptions): Effect.Effect<Tls.Tls> =>
+  Effect.catchAll(Tls.make(options), (why) => Effect.dieMessage(`the option tls can't be used: ${why}`))
+
 /** Makes its own connections; closing the layer ends them all at once. HTTP/1.1 only. */
-export const layerConfigured = ({ ca, resolve = Resolver.viaSystem }: Settings): Layer.Layer<Wire> =>
+export const layerConfigured = ({
+  family,
+  resolve = Resolver.viaSystem,
+  tls: asked = {}
+}: Settings): Layer.Layer<Wire> =>
   Layer.scoped(
     Wire,
     Effect.gen(function* () {
       const clock = yield* Effect.clock
+      const tls = yield* tlsOf(asked)
+      if (asked.insecure === true)
+        yield* Effect.logWarning(
+          "the certificates of servers are not checked: whoever is on the way can read and change everything"
+        )
       const resolver = Resolver.make({ now: () => clock.unsafeCurrentTimeMillis(), resolve })
       const pool = yield* Effect.acquireRelease(
-        Effect.sync(() => new ConnectionPool({ resolver, ca })),
+        Effect.sync(() => new ConnectionPool({ resolver, tls, family })),
         (pool) => Effect.promise(() => pool.destroy())
       )
       return over(pool.lease)

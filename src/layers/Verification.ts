@@ -60,7 +60,8 @@ export const make = ({ disk, hasher, store }: Dependencies): Pick<Shape, "verify
   const verify: Shape["verify"] = (selection = {}) =>
     Stream.paginateChunkEffect(undefined as DownloadId | undefined, (before) =>
       Effect.map(store.list({ ...selection, status: ["completed"], before, limit: page }), (rows) => [
-        Chunk.unsafeFromArray(rows.slice().reverse()),
+        // of what went to a sink there is no file to look at
+        Chunk.unsafeFromArray(rows.filter(({ options }) => options.destination === null).reverse()),
         rows.length < page ? Option.none() : Option.some(rows[0]?.id)
       ])
     ).pipe(Stream.mapEffect(verifyOne, { concurrency }))

@@ -1,6 +1,7 @@
 /**
- * Whether a whole part has the checksum asked for and the digest that the server announced (PROMISES B4), before anything is done towards its final name. Fetching
- * it again, naming it, and how digests are computed are left to others.
+ * Whether a whole part has the size and checksum asked for and the digest that the server announced (PROMISES B4), before anything is done towards its
+ * final name. Fetching it again, naming it, and how digests are computed are left to others; where digests of its pieces are known, so is
+ * giving up only the wrong ones (Repair).
  *
  * | step | durable after it | a restart |
  * |---|---|---|
@@ -24,13 +25,18 @@ import * as Effect from "effect/Effect"
 import type { Algorithm } from "../domain/Checksum.js"
 import * as Checksum from "../domain/Checksum.js"
 import type { Digest } from "../domain/Digest.js"
+import type { Download } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
 import { Renounced } from "../domain/Message.js"
+import type { Brought, Pieces } from "../domain/Pieces.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Digests, Shape as Hasher } from "../services/Hasher.js"
 import type { Handle } from "../services/PartFile.js"
 import type { Reporter } from "../services/Transport.js"
 import { ofChunks } from "./InlineHasher.js"
+import type { Part, Repair } from "./Repair.js"
+
+type Failures = DownloadError.DownloadError | StoreError
 
 /** What a file has to have: as the caller says, and as the server does. Both have to hold. */
 export interface Wanted {
@@ -42,6 +48,12 @@ export interface Wanted {
 const algorithmsOf = ({ checksum, digest }: Wanted): ReadonlyArray<Algorithm> => [
   ...new Set([checksum, digest].flatMap((one) => (one === null || one === undefined ? [] : [one.algorithm])))
 ]
+
+/** What is wrong with a file of a length that nobody has announced. */
+const sizeFault = (expected: number | null, size: number): DownloadError.DownloadError | undefined =>
+  expected === null || expected === size
+    ? undefined
+    : DownloadError.make("ChecksumMismatch", `it has ${size} bytes instead of ${expected}`)
 
 const faultIn = ({ checksum, digest }: Wanted, found: Digests): DownloadError.DownloadError | undefined => {
   const wrong = checksum === null ? undefined : Checksum.fault(checksum, found.get(checksum.algorithm)!)
@@ -57,40 +69,67 @@ const faultIn = ({ checksum, digest }: Wanted, found: Digests): DownloadError.Do
 export const faultOf = (chunks: ReadonlyArray<Uint8Array>, wanted: Wanted) =>
   Effect.map(ofChunks(chunks, algorithmsOf(wanted)), (found) => faultIn(wanted, found))
 
-/** A whole part. */
-export interface Part {
-  readonly handle: Handle
-  readonly path: string
-  readonly size: number
+/** Where the digests of the pieces come from, and who has brought the bytes. */
+export interface Piecewise {
+  readonly download: Download
+  readonly pieces: Effect.Effect<Pieces, Failures>
+  readonly brought: Brought
 }
 
-export const make = (hasher: Hasher) => ({
-  /** What is wrong with a file that has its name already. */
-  faultIn: ({ handle, path, size }: Part, checksum: Checksum.Checksum) =>
-    Effect.map(
-      hasher.digests({ path, size, handle, identity: handle.identity }, [checksum.algorithm]),
-      (found) => faultIn({ checksum, digest: undefined }, found)
-    ),
-  /**
-   * Succeeds if the part's bytes have what is wanted, or that is nothing. Else they are given up, durably, and this fails with
-   * `ChecksumMismatch`.
-   */
-  verify: (
-    { handle, path, size }: Part,
-    wanted: Wanted,
-    reporter: Reporter
-  ): Effect.Effect<void, DownloadError.DownloadError | StoreError> =>
-    Effect.gen(function* () {
-      const algorithms = algorithmsOf(wanted)
-      if (algorithms.length === 0) return
-      reporter.gauge.state = "verifying"
-      const found = yield* hasher.digests({ path, size, handle, identity: handle.identity }, algorithms)
-      const fault = faultIn(wanted, found)
-      if (fault === undefined) return
-      yield* reporter.tell(Renounced())
-      yield* Effect.mapError(handle.truncate(0), DownloadError.fromFile)
-      return yield* fault
-    })
-})
+export const make = (hasher: Hasher, repair: Repair) => {
+  const renounced = (handle: Handle, reporter: Reporter) =>
+    Effect.zipRight(reporter.tell(Renounced()), Effect.mapError(handle.truncate(0), DownloadError.fromFile))
+
+  const digests = ({ handle, path, size }: Part, algorithms: ReadonlyArray<Algorithm>) =>
+    algorithms.length === 0
+      ? Effect.succeed<Digests>(new Map())
+      : hasher.digests({ path, size, handle, identity: handle.identity }, algorithms)
+
+  return {
+    /** What is wrong with a file that has its name already. */
+    faultIn: (part: Part, checksum: Checksum.Checksum) =>
+      Effect.map(digests(part, [checksum.algorithm]), (found) =>
+        faultIn({ checksum, digest: undefined }, found)
+      ),
+
+    /** Whether all pieces of such a file are right. */
+    hasPieces: (part: Part, pieces: Pieces) =>
+      Effect.map(repair.look(part, pieces), (wrong) => wrong.length === 0),
+
+    /**
+     * Succeeds if the part's bytes have what is wanted, or that is nothing. Else they are given up, durably, or as many of them as
+     * are in wrong pieces, and this fails with `ChecksumMismatch`.
+     */
+    verify: (
+      part: Part,
+      wanted: Wanted,
+      { brought, download, pieces }: Piecewise,
+      reporter: Reporter
+    ): Effect.Effect<void, Failures> =>
+      Effect.gen(function* () {
+        const { options } = download
+        const short = sizeFault(options.size, part.size)
+        const algorithms = short === undefined ? algorithmsOf(wanted) : []
+        const piecewise = short === undefined && options.pieces !== null
+        if (short === undefined && algorithms.length === 0 && !piecewise) return
+        reporter.gauge.state = "verifying"
+        const fault = short ?? faultIn(wanted, yield* digests(part, algorithms))
+        // right as a whole; the pieces can say no more
+        if (fault === undefined && (wanted.checksum !== null || !piecewise)) return
+        if (piecewise) {
+          const known = yield* pieces
+          const wrong = yield* repair.look(part, known)
+          if (wrong.length > 0) {
+            const { error, left } = yield* repair.giveUp(download, part, known, wrong, brought, reporter)
+            if (left === 0) yield* renounced(part.handle, reporter)
+            return yield* error
+          }
+        }
+        if (fault === undefined) return
+        yield* renounced(part.handle, reporter)
+        return yield* fault
+      })
+  }
+}
 
 export type Verifier = ReturnType<typeof make>

@@ -16,20 +16,29 @@ import type * as Scope from "effect/Scope"
 import { join } from "node:path"
 import type { Download } from "../domain/Download.js"
 import { DownloadError, fromFile, make as makeError, type Reason } from "../domain/DownloadError.js"
-import { Failed, Released, Renounced } from "../domain/Message.js"
+import { Failed, Released, Renounced, SourceSetAside, type Verdict } from "../domain/Message.js"
+import * as MaxTime from "../domain/MaxTime.js"
+import type { Pieces } from "../domain/Pieces.js"
+import { credited } from "../domain/Strikes.js"
 import * as RetryPolicy from "../domain/RetryPolicy.js"
+import * as Sources from "../domain/Source.js"
 import type { StoreError } from "../domain/StoreError.js"
+import type { Shape as Destination } from "../services/Destination.js"
 import type { EngineOptionsShape } from "../services/EngineOptions.js"
 import type { Shape as Hasher } from "../services/Hasher.js"
 import type { Shape as Disk } from "../services/PartFile.js"
 import type { Shape as Revalidation } from "../services/Revalidation.js"
 import type { Shape as StoreShape } from "../services/Store.js"
+import * as TimeLimit from "./TimeLimit.js"
 import type { Gauge, Reporter, Shape as TransportShape, Transferred } from "../services/Transport.js"
 import type { ChecksumLists } from "./ChecksumLists.js"
+import * as Delivery from "./Delivery.js"
 import * as Discarding from "./Discarding.js"
 import * as Publisher from "./Publisher.js"
 import * as Refetch from "./Refetch.js"
+import * as Repair from "./Repair.js"
 import * as SmallFile from "./SmallFile.js"
+import * as Tracing from "./Tracing.js"
 import * as Verifier from "./Verifier.js"
 
 /** Failures after which the part, its bytes given up, is of no use to anyone: it goes with the last try. */
@@ -49,12 +58,25 @@ interface Dependencies {
   readonly lists: ChecksumLists
   readonly revalidation: Revalidation
   readonly options: EngineOptionsShape
+  readonly listeners: Tracing.Listeners
+  readonly destination: Destination
 }
 
-export const make = ({ disk, hasher, lists, options, revalidation, store, transport }: Dependencies) => {
+export const make = ({
+  destination,
+  disk,
+  hasher,
+  listeners,
+  lists,
+  options,
+  revalidation,
+  store,
+  ...given
+}: Dependencies) => {
+  const transport = listeners.spans ? Tracing.attempts(given.transport) : given.transport
   const publisher = Publisher.make(disk)
   const discarding = Discarding.make(disk, store)
-  const verifier = Verifier.make(hasher)
+  const verifier = Verifier.make(hasher, Repair.make({ disk, hasher }))
   const smallFile = SmallFile.make(disk, publisher, lists)
   const refetch = Refetch.make({ store, disk, revalidation, lists, verifier })
 
@@ -64,6 +86,15 @@ export const make = ({ disk, hasher, lists, options, revalidation, store, transp
    */
   const guarded = ({ directory, root }: Download): Effect.Effect<void, DownloadError> =>
     root === null ? Effect.void : Effect.mapError(disk.ensureBelow(root, directory), fromFile)
+
+  const piecesOf = (download: Download): Effect.Effect<Pieces, Failures> =>
+    Effect.flatMap(store.pieces(download), (pieces): Effect.Effect<Pieces, DownloadError> =>
+      pieces === undefined
+        ? makeError("ChecksumUnavailable", "the digests of its pieces are gone; ask for it anew")
+        : Effect.succeed(pieces)
+    )
+
+  const delivery = Delivery.make({ store, transport, publisher, verifier, lists, destination, piecesOf })
 
   /** What has a part, or is neither small nor simple: step by step. */
   const work = (
@@ -76,12 +107,13 @@ export const make = ({ disk, hasher, lists, options, revalidation, store, transp
       const result = yield* transfer
       yield* Effect.uninterruptible(transferred)
       if (result._tag === "Fetched") {
-        const { digest, filename, part, partName, size } = result
+        const { brought, digest, filename, part, partName, size } = result
+        const piecewise = { download, brought, pieces: piecesOf(download) }
         const whole = { handle: part, path: join(download.directory, partName), size }
         let wanted = download.options.checksum
         for (;;) {
           const verified = yield* lists.settle(wanted, download, filename)
-          yield* verifier.verify(whole, { checksum: verified, digest }, reporter)
+          yield* verifier.verify(whole, { checksum: verified, digest }, piecewise, reporter)
           yield* guarded(download)
           const row = yield* publisher.publish(download, { ...result, verified }, reporter)
           if (row.status !== "processing") return
@@ -102,14 +134,25 @@ export const make = ({ disk, hasher, lists, options, revalidation, store, transp
     download: Download,
     reporter: Reporter,
     transferred: Effect.Effect<void>
+  ): Effect.Effect<unknown, Failures> => TimeLimit.within(download, fetched(download, reporter, transferred))
+
+  const fetched = (
+    download: Download,
+    reporter: Reporter,
+    transferred: Effect.Effect<void>
   ): Effect.Effect<unknown, Failures> =>
-    Refetch.mayBeUnchanged(download)
-      ? Effect.flatMap(
-          refetch.settle(download, reporter, transferred),
-          (row): Effect.Effect<unknown, Failures> =>
-            row === undefined ? bring(download, reporter, transferred) : Effect.void
+    download.options.destination !== null
+      ? Tracing.annotated(
+          download,
+          delivery.deliver(download, download.options.destination, reporter, transferred)
         )
-      : bring(download, reporter, transferred)
+      : Refetch.mayBeUnchanged(download)
+        ? Effect.flatMap(
+            Tracing.annotated(download, refetch.settle(download, reporter, transferred)),
+            (row): Effect.Effect<unknown, Failures> =>
+              row === undefined ? bring(download, reporter, transferred) : Effect.void
+          )
+        : bring(download, reporter, transferred)
 
   const bring = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
     Effect.flatMap(transport.begin(download, reporter), (begun): Effect.Effect<unknown, Failures> =>
@@ -118,7 +161,7 @@ export const make = ({ disk, hasher, lists, options, revalidation, store, transp
             Effect.zipRight(transferred, guarded(download)),
             smallFile.publish(download, begun, reporter)
           )
-        : annotated(
+        : Tracing.annotated(
             download,
             Effect.ensuring(work(download, reporter, begun.rest, transferred), begun.abandon)
           )
@@ -128,7 +171,9 @@ export const make = ({ disk, hasher, lists, options, revalidation, store, transp
   const resume = (download: Download, reporter: Reporter, transferred: Effect.Effect<void>) =>
     Effect.gen(function* () {
       yield* smallFile.clear(download)
-      const published = yield* Effect.interruptible(publisher.resume(download, reporter))
+      const published = yield* Effect.interruptible(
+        Tracing.annotated(download, publisher.resume(download, reporter))
+      )
       if (published !== undefined) return
       // a publication that can't be recalled means that someone has changed the part: nothing in it counts
       const held: Download =
@@ -146,20 +191,28 @@ export const make = ({ disk, hasher, lists, options, revalidation, store, transp
       // interrupted in the instant after its end was recorded
       if (row.status !== "processing") return row
       if (Cause.isInterruptedOnly(cause)) return yield* store.tell(download.id, Released())
-      const error = yield* failureOf(cause)
+      const failure = yield* failureOf(cause)
+      const wrong = failure.reason === "ChecksumMismatch" ? Sources.culprit(row) : undefined
+      if (wrong !== undefined) {
+        yield* Effect.logWarning(`the source ${wrong.url} has other bytes, and is set aside`)
+        const { detail, reason } = failure
+        yield* store.tell(download.id, SourceSetAside({ url: wrong.url, failure: { reason, detail } }))
+      }
       const now = yield* Clock.currentTimeMillis
-      const verdict = yield* Effect.suspend(() =>
-        RetryPolicy.decide(options.retryPolicy(row.options), row, error, now)
+      const decided = yield* Effect.suspend(() =>
+        RetryPolicy.decide(options.retryPolicy(row.options, row), credited(row), failure, now)
       ).pipe(
         // a policy is the program's own code
         Effect.catchAllDefect((defect) =>
           Effect.as(Effect.logError("the retry policy died", defect), { _tag: "Final" } as const)
         )
       )
+      const { error, verdict } = MaxTime.bounded(row, failure, decided, now)
       if (verdict._tag === "Final" && spoils.has(error.reason) && row.checkpoint === 0) {
         yield* publisher.discard(row)
       }
-      const { detail, reason, retryAfter, status } = error
+      const { detail, origin, reason, retryAfter, status } = error
+      yield* logged(error, verdict, now)
       return yield* store.tell(
         download.id,
         Failed({
@@ -167,7 +220,8 @@ export const make = ({ disk, hasher, lists, options, revalidation, store, transp
             reason,
             detail,
             ...(status === undefined ? {} : { status }),
-            ...(retryAfter === undefined ? {} : { retryAfter })
+            ...(retryAfter === undefined ? {} : { retryAfter }),
+            ...(origin === undefined ? {} : { origin })
           },
           verdict
         })
@@ -213,24 +267,28 @@ export const make = ({ disk, hasher, lists, options, revalidation, store, transp
       Effect.matchCauseEffect({
         onSuccess: () => Effect.void,
         onFailure: (cause) =>
-          annotated(
-            download,
-            Effect.ignore(noted ?? Effect.void).pipe(
-              Effect.zipRight(conclude(download, cause)),
-              Effect.flatMap(discarding.one),
-              Effect.asVoid
-            )
+          Effect.ignore(noted ?? Effect.void).pipe(
+            Effect.zipRight(Tracing.annotated(download, conclude(download, cause))),
+            Effect.flatMap(discarding.one),
+            Effect.asVoid
           )
-      })
+      }),
+      (effect) => Tracing.claim(listeners, store, download, effect)
     )
   }
 
   return { run }
 }
 
-/** Only what is likely to log is worth it. */
-const annotated = <A, E>({ id }: Download, effect: Effect.Effect<A, E>) =>
-  Effect.annotateLogs(effect, "download", id)
+/** How a log tells of a try that has failed. `reason` marks the line: a program that tells of failures itself can leave it out. */
+const logged = ({ detail, reason }: DownloadError, verdict: Verdict, now: number) => {
+  const next = verdict._tag === "Final" ? undefined : `${Math.max(0, verdict.at - now) / 1000} s`
+  const line =
+    verdict._tag === "Final"
+      ? Effect.logWarning(`failed: ${detail}`)
+      : Effect.logInfo(`${verdict._tag === "WaitUntil" ? "waits" : "tries again in"} ${next}: ${detail}`)
+  return Effect.annotateLogs(line, "reason", reason)
+}
 
 const failureOf = (cause: Cause.Cause<Failures>): Effect.Effect<DownloadError> => {
   const failure = Cause.failureOption(cause)

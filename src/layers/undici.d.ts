@@ -9,7 +9,14 @@ declare module "undici/lib/dispatcher/client.js" {
 }
 
 declare module "undici/lib/core/connect.js" {
+  import type { Duplex } from "node:stream"
   import type { buildConnector } from "undici"
-  const build: typeof buildConnector
+  /** It gives `httpSocket` to tls.connect, which takes any stream, and returns the socket. */
+  const build: (
+    options: buildConnector.BuildOptions
+  ) => (
+    to: Omit<buildConnector.Options, "httpSocket"> & { readonly httpSocket?: Duplex },
+    callback: buildConnector.Callback
+  ) => unknown
   export default build
 }

@@ -13,20 +13,26 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { Dispatcher } from "undici"
-import { defined } from "../domain/DownloadRequest.js"
+import { defined, type DownloadOptions } from "../domain/DownloadOptions.js"
 import * as Milliseconds from "../domain/Milliseconds.js"
+import * as SegmentPlan from "../domain/SegmentPlan.js"
 import type { StoreError } from "../domain/StoreError.js"
+import type { TransportName } from "../domain/TransportName.js"
 import * as Database from "../layers/Database.js"
 import * as Engine from "../layers/Engine.js"
 import * as NodePartFile from "../layers/NodePartFile.js"
 import * as SidecarLock from "../layers/SidecarLock.js"
+import * as SqlSurvey from "../layers/SqlSurvey.js"
 import * as SqlStore from "../layers/SqlStore.js"
 import * as ThreadHasher from "../layers/ThreadHasher.js"
+import type { TlsOptions } from "../layers/Tls.js"
 import * as UndiciWire from "../layers/UndiciWire.js"
 import { Downloads } from "../services/Downloads.js"
 import * as EngineOptions from "../services/EngineOptions.js"
 import type { Outbox } from "../services/Outbox.js"
 import type { Store } from "../services/Store.js"
+import type { Survey } from "../services/Survey.js"
+import type { Wire } from "../services/Wire.js"
 
 /** Options of an engine, whatever its database. See EngineOptionsShape for each, its trade-off and its default. */
 export interface Options extends Partial<EngineOptions.EngineOptionsShape> {
@@ -40,6 +46,15 @@ export interface Options extends Partial<EngineOptions.EngineOptionsShape> {
    * yourself. Its connect timeout and its pool are its own. @default connections of the engine's own, HTTP/1.1
    */
   readonly dispatcher?: Dispatcher
+  /**
+   * What fetches. `wget` (1.16 or later, to be installed) is for networks that are set up for it: slower, one connection for each
+   * download, and no chunked answers, as it does not tell a whole one from one that was cut. @default "http"
+   */
+  readonly transport?: TransportName
+  /** Whom to trust, and the client certificate. It is this engine's, and stored nowhere. @default the authorities that Node trusts */
+  readonly tls?: TlsOptions
+  /** Connect to addresses of this family only: 4 for IPv4, 6 for IPv6. @default both, whichever answers first (RFC 8305) */
+  readonly family?: 4 | 6
 }
 
 /** @see {@link layer} */
@@ -53,10 +68,14 @@ const commitInterval = 2
 
 const positive = ["concurrency", "checkpointInterval", "progressInterval", "pollInterval"] as const
 
+/** One connection for each download. */
+const undivided = { ...SegmentPlan.defaultPolicy, minLeft: Infinity }
+
 /** A wrong option is a mistake in the program, not a state of the world: it dies. */
 const complete = (options: Options): Effect.Effect<EngineOptions.EngineOptionsShape> => {
-  const { dispatcher: _, ...engine } = options
-  const all = { ...EngineOptions.defaults, commitInterval, adopt: true, ...defined(engine) }
+  const { dispatcher: _, family: _family, tls: _tls, transport, ...engine } = options
+  const alone = transport === "wget" ? { segmentation: undivided } : {}
+  const all = { ...EngineOptions.defaults, commitInterval, adopt: true, ...defined(engine), ...alone }
   for (const name of positive) {
     if (!(Number.isFinite(all[name]) && all[name] > 0)) {
       return Effect.die(new RangeError(`the option ${name} must be a number above 0, not ${all[name]}`))
@@ -67,12 +86,24 @@ const complete = (options: Options): Effect.Effect<EngineOptions.EngineOptionsSh
     : Effect.die(new RangeError(`the option concurrency must be a whole number, not ${all.concurrency}`))
 }
 
+const wireOf = ({ dispatcher, family, tls, transport }: Options): Layer.Layer<Wire> => {
+  if (transport === "wget") {
+    return Layer.unwrapEffect(
+      Effect.map(
+        Effect.promise(() => import("./wget.js")),
+        ({ layer }) => layer
+      )
+    )
+  }
+  return dispatcher === undefined
+    ? UndiciWire.layerConfigured({ tls, family })
+    : UndiciWire.layerWith(dispatcher)
+}
+
 const engineWith = (options: Options) =>
   Layer.effect(Downloads, Downloads).pipe(
     Layer.provide(Layer.provide(Engine.layer, ThreadHasher.layer)),
-    Layer.provide(
-      options.dispatcher === undefined ? UndiciWire.layer : UndiciWire.layerWith(options.dispatcher)
-    ),
+    Layer.provide(wireOf(options)),
     Layer.provide(options.durability === "crash" ? NodePartFile.layerUnsynced : NodePartFile.layer),
     Layer.provide(Layer.effect(EngineOptions.EngineOptions, complete(options)))
   )
@@ -134,8 +165,18 @@ export const layerStore = ({
 }: Pick<FileOptions, "database">): Layer.Layer<Store | Outbox, StoreError> =>
   SqlStore.layer.pipe(Layer.provide(SidecarLock.layer(database)), Layer.provide(Database.layerFile(database)))
 
+/** To look at a queue without being part of it: reads a database that is there, and changes nothing. */
+export const layerSurvey = ({ database }: Pick<FileOptions, "database">): Layer.Layer<Survey, StoreError> =>
+  SqlSurvey.layer(database)
+
 /** What can be configured from outside a program: everything but code. */
-export interface ConfigOptions extends Omit<FileOptions, "retryPolicy" | "dispatcher"> {}
+export interface ConfigOptions extends Omit<
+  FileOptions,
+  "retryPolicy" | "dispatcher" | "tls" | "family" | "downloadDefaults"
+> {
+  /** What requests leave open, see EngineOptions. @default none */
+  readonly downloadDefaults?: Partial<DownloadOptions>
+}
 
 /** A hundred years, in milliseconds. */
 const longestRetention = 36_500 * 86_400_000
@@ -160,8 +201,8 @@ const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
  * Reads the options from the environment (or whatever the `ConfigProvider` is): `SLUICE_DB` (the database file; required),
  * `SLUICE_DIR` (the default directory), `SLUICE_CONCURRENCY`, `SLUICE_ADOPT`, `SLUICE_AUTO_START` (true or false),
  * `SLUICE_CHECKPOINT_INTERVAL`, `SLUICE_PROGRESS_INTERVAL`, `SLUICE_POLL_INTERVAL`, `SLUICE_SHUTDOWN_TIMEOUT`, `SLUICE_RETENTION` (`200ms`, `30s`,
- * `5m`), `SLUICE_DURABILITY` (power-loss or crash), and as defaults of downloads `SLUICE_MAX_RETRIES`, `SLUICE_RETRY_DELAY`, `SLUICE_TIMEOUT`, `SLUICE_STALL_TIMEOUT`,
- * `SLUICE_GIVE_UP`, `SLUICE_ON_CONFLICT` (rename, overwrite, skip or fail).
+ * `5m`), `SLUICE_DURABILITY` (power-loss or crash), `SLUICE_TRANSPORT` (http or wget), and as defaults of downloads `SLUICE_MAX_RETRIES`, `SLUICE_RETRY_DELAY`, `SLUICE_TIMEOUT`, `SLUICE_STALL_TIMEOUT`,
+ * `SLUICE_GIVE_UP`, `SLUICE_MAX_TIME`, `SLUICE_ON_CONFLICT` (rename, overwrite, skip or fail).
  */
 export const fromEnvironment: Config.Config<ConfigOptions> = Config.nested(
   Config.all({
@@ -176,6 +217,7 @@ export const fromEnvironment: Config.Config<ConfigOptions> = Config.nested(
     shutdownTimeout: optional(millis("SHUTDOWN_TIMEOUT")),
     retention: optional(millis("RETENTION", longestRetention)),
     durability: optional(Config.literal("power-loss", "crash")("DURABILITY")),
+    transport: optional(Config.literal("http", "wget")("TRANSPORT")),
     downloadDefaults: Config.map(
       Config.all({
         maxRetries: optional(Config.integer("MAX_RETRIES")),
@@ -183,6 +225,7 @@ export const fromEnvironment: Config.Config<ConfigOptions> = Config.nested(
         timeout: optional(millis("TIMEOUT")),
         stallTimeout: optional(millis("STALL_TIMEOUT")),
         giveUp: optional(millis("GIVE_UP")),
+        maxTime: optional(millis("MAX_TIME")),
         onConflict: optional(Config.literal("rename", "overwrite", "skip", "fail")("ON_CONFLICT"))
       }),
       present

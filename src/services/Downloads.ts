@@ -14,9 +14,11 @@ import type { DownloadEvent } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { DownloadRequest, Header } from "../domain/DownloadRequest.js"
 import type { GroupId, GroupProgress, GroupSealed } from "../domain/Group.js"
+import type { HostEvent } from "../domain/HostEvent.js"
+import type { Limited, Limits } from "../domain/Limits.js"
 import type { Progress } from "../domain/Progress.js"
 import type { Affected, Selection } from "../domain/Selection.js"
-import type { Stats } from "../domain/Stats.js"
+import type { CoolingHost, Stats } from "../domain/Stats.js"
 import type { StopTimeout, StoreError } from "../domain/StoreError.js"
 import type { Verification } from "../domain/Verification.js"
 import type { Consumers } from "./Consumers.js"
@@ -142,7 +144,7 @@ export interface Shape extends Consumers {
   /**
    * Stops working on it and keeps its part file; when this returns, nothing of it runs any more. One that another live engine
    * owns is asked for, and this returns when that has let go; after `shutdownTimeout` it fails with `Unanswered`, and what was
-   * asked for stays on record.
+   * asked for stays on record. Where another command for it comes before that, it fails with `Refused`: the later one counts.
    */
   readonly pause: (id: DownloadId) => Effect.Effect<Download, StoreError>
   /** Goes on after a pause; ends a backoff or a wait early. */
@@ -152,7 +154,7 @@ export interface Shape extends Consumers {
   /**
    * One more try. What is terminal stays so: a failed or cancelled download's request is enqueued anew, under a new id, goes on
    * with the part that the failed one left behind, and is a member of no group. An unfinished one goes on at once.
-   * A completed one is refused: enqueue its URL again to fetch it anew.
+   * A completed one is refused: to fetch it anew, enqueue its URL with the option `refetch: "always"`.
    */
   readonly retry: (
     id: DownloadId,
@@ -179,6 +181,19 @@ export interface Shape extends Consumers {
   /** Changes the priority of every unfinished download of a selection, whoever owns it: higher goes first. */
   readonly move: (selection: Selection, priority: number) => Effect.Effect<Affected, StoreError>
   /**
+   * How fast bytes may come, as far as it is set for this database. What the options of an engine or a download say is not in it, and
+   * holds beside it.
+   */
+  readonly limits: Effect.Effect<Limits, StoreError>
+  /**
+   * Limits all downloads of each engine, those from a host, or a single one, to so many bytes per second, a whole number; `null`
+   * lifts it. Durable. It takes effect at once here, and in other running engines of the database within a quarter of
+   * a second, also on what is on its way; each engine keeps to it by itself. It never loosens another limit: where several
+   * concern a download, the least counts. Succeeds with all that is set then. Fails with `InvalidRequest` for what is
+   * no rate, with `NotFound` or `Refused` for a download that is not there or has ended; its limit goes with its end.
+   */
+  readonly limit: (limited: Limited, rate: number | null) => Effect.Effect<Limits, DownloadError | StoreError>
+  /**
    * Looks again at every completed download of a selection, newest first: reads the file and compares it with the digest that is
    * known (the caller's, or the server's), or, where none is, its size, time and inode with what was recorded. Reads only, in
    * bounded memory, whoever works on the queue meanwhile. What is not completed has nothing to verify, and is left out.
@@ -197,6 +212,16 @@ export interface Shape extends Consumers {
    * must not miss an ending awaits it.
    */
   readonly events: Stream.Stream<DownloadEvent>
+  /**
+   * What happens to hosts that are left alone, as this process commits it, from the moment the stream runs; what is left alone then,
+   * `hosts` says. Slow readers lose the oldest.
+   */
+  readonly hostEvents: Stream.Stream<HostEvent>
+  /**
+   * Hosts that are left alone now, by any engine of the database, the first to be asked again first. One that a single download asks
+   * just now whether it is well again is among them: its `why` says so, and its answer ends that long before `until`.
+   */
+  readonly hosts: Effect.Effect<ReadonlyArray<CoolingHost>, StoreError>
   /** Who is being worked on and how fast, at most every `progressInterval` ms; nothing while there is nothing new. */
   readonly progress: Stream.Stream<ReadonlyArray<Progress>>
   /** What is being worked on right now, in order of start. */

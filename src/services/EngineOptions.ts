@@ -2,11 +2,30 @@
  * How an engine works, as opposed to how a single download does (that is stored with its row).
  */
 import * as Context from "effect/Context"
-import type { DownloadOptions } from "../domain/DownloadRequest.js"
+import { defaultPolicy as defaultAdmission, type Policy as AdmissionPolicy } from "../domain/Admission.js"
+import type { Download } from "../domain/Download.js"
+import type { DownloadOptions } from "../domain/DownloadOptions.js"
+import type { DownloadRequest } from "../domain/DownloadRequest.js"
 import type { Durability } from "../domain/Durability.js"
 import type { RetryPolicy } from "../domain/RetryPolicy.js"
+import { defaultPolicy as defaultGate, type Policy as GatePolicy } from "../domain/HostGate.js"
 import * as RetryPolicies from "../domain/RetryPolicy.js"
 import { defaultPolicy, type Policy as SegmentPolicy } from "../domain/SegmentPlan.js"
+
+/** Bytes per second. What is left out is not limited. */
+export interface EngineLimits {
+  /** All downloads of the engine together. */
+  readonly rate?: number | undefined
+  /** All downloads from one host together: by origin (`https://example.org`), or as a function of it. */
+  readonly perHost?: Readonly<Record<string, number>> | ((origin: string) => number | undefined) | undefined
+}
+
+/** What is set for a host. */
+export const perHostOf = ({ perHost }: EngineLimits): ((origin: string) => number | undefined) => {
+  if (typeof perHost === "function") return perHost
+  const rates = new Map(Object.entries(perHost ?? {}))
+  return (origin) => rates.get(origin)
+}
 
 /** @see {@link EngineOptions} */
 export interface EngineOptionsShape {
@@ -47,10 +66,19 @@ export interface EngineOptionsShape {
    * Longer costs some hundred bytes each. `Infinity` keeps them all. @default 90 days
    */
   readonly retention: number
+  /**
+   * How fast bytes may come. What is set for the database (`Downloads.limit`) and for a download (`options.limitRate`) holds beside
+   * it: the least counts. @default none
+   */
+  readonly limits: EngineLimits
   /** Where files go whose request names no directory; relative to the process's. @default the process's own */
   readonly directory: string
-  /** What requests leave open of `DownloadRequest.options`. @default none: the defaults of DownloadOptions */
-  readonly downloadDefaults: Partial<DownloadOptions>
+  /**
+   * What requests leave open of `DownloadRequest.options`: the same for all, or a function of the request, by host or whatever it says.
+   * Asked when a request is made; what it answers is kept with the download. @default none: the defaults of DownloadOptions
+   */
+  readonly downloadDefaults:
+    Partial<DownloadOptions> | ((request: DownloadRequest) => Partial<DownloadOptions>)
   /**
    * What survives: `power-loss` syncs files, directories and the database; `crash` leaves that to the system, and
    * relies on the machine to go on. @default "power-loss"
@@ -62,10 +90,21 @@ export interface EngineOptionsShape {
    */
   readonly segmentation: SegmentPolicy
   /**
-   * Which failed tries are followed by another, and when: a Schedule, replayed from the recorded failures, so that it goes on
-   * where it was after a restart. @default exponential by the download's own options
+   * How a host is treated, by its origin (`https://example.org`, with a port if it is not the scheme's): connections at once, requests per
+   * second, when it is left alone. Stricter is kinder to servers, and slower. @default `HostGate.defaultPolicy` for all
    */
-  readonly retryPolicy: (options: DownloadOptions) => RetryPolicy
+  readonly gate: (origin: string) => GatePolicy
+  /**
+   * Which of the waiting downloads begins next, among those of one priority; so many of a host at once, or of whatever a function of the
+   * download says. It is this engine's: another one of the same database may have another. @default the oldest, host by host in turn
+   */
+  readonly admission: AdmissionPolicy
+  /**
+   * Which failed tries are followed by another, and when: a Schedule, replayed from the recorded failures, so that it goes on
+   * where it was after a restart. The download tells its host, tags, key and meta: so it is one for all, by host, or by download. It is asked
+   * anew after each failed try, and must answer alike for the same download. @default exponential by the download's own options
+   */
+  readonly retryPolicy: (options: DownloadOptions, download: Download) => RetryPolicy
 }
 
 export const defaults: EngineOptionsShape = {
@@ -78,10 +117,13 @@ export const defaults: EngineOptionsShape = {
   pollInterval: 200,
   shutdownTimeout: 10_000,
   retention: 90 * 86_400_000,
+  limits: {},
   directory: ".",
   downloadDefaults: {},
   durability: "power-loss",
   segmentation: defaultPolicy,
+  gate: () => defaultGate,
+  admission: defaultAdmission,
   retryPolicy: RetryPolicies.fromOptions
 }
 

@@ -7,6 +7,7 @@ import type * as Effect from "effect/Effect"
 import type { Algorithm } from "../domain/Checksum.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { FileIdentity } from "../domain/FileFacts.js"
+import type { Kind } from "../domain/Pieces.js"
 import type { Handle } from "./PartFile.js"
 
 /** A file, or its beginning. */
@@ -33,6 +34,8 @@ export interface Shape {
     file: Hashed,
     algorithms: ReadonlyArray<Algorithm>
   ) => Effect.Effect<Digests, DownloadError>
+  /** The digest of each piece of that length, in order; of the last one, which may be shorter, too. As `digests` otherwise. */
+  readonly pieces: (file: Hashed, kind: Kind) => Effect.Effect<ReadonlyArray<string>, DownloadError>
 }
 
 /** Layers: threads (live). An engine without one hashes by itself, a block at a time (tests, simulation). */

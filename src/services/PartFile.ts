@@ -31,6 +31,8 @@ export interface Handle {
   readonly sync: Effect.Effect<void, FileError>
   /** Cuts (or extends with zeros) the file to this length in bytes. */
   readonly truncate: (length: number) => Effect.Effect<void, FileError>
+  /** Calls back once with the size in bytes, as a call before each write is to cost next to nothing. */
+  readonly size: (done: (size: number | FileError) => void) => void
   /** Size and modification time as they are now. */
   readonly facts: Effect.Effect<FileFacts, FileError>
 }
@@ -39,8 +41,14 @@ export interface Handle {
 export interface Steps {
   /** Creates a new file for writing (and reading), O_EXCL | O_NOFOLLOW, mode 0666 less the umask. Reason `Exists` if the name is taken. */
   readonly create: (path: string) => Effect.Effect<Handle, FileError, Scope.Scope>
-  /** Opens an existing regular file for writing (and reading), O_NOFOLLOW. None if there is no such file. */
-  readonly open: (path: string) => Effect.Effect<Option.Option<Handle>, FileError, Scope.Scope>
+  /**
+   * Opens an existing regular file for writing (and reading), O_NOFOLLOW; with `read`, for reading only, which a finished file
+   * may permit that can't be written to. None if there is no such file.
+   */
+  readonly open: (
+    path: string,
+    access?: "read"
+  ) => Effect.Effect<Option.Option<Handle>, FileError, Scope.Scope>
   /** lstat. None if nothing has that name. */
   readonly facts: (path: string) => Effect.Effect<Option.Option<FileFacts>, FileError>
   /** Gives an existing file a second name, atomically. Reasons: `Exists`, `NoHardLinks`. */

@@ -17,9 +17,12 @@ import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import type { Accepted } from "../domain/DownloadRequest.js"
 import type { Group, GroupId, GroupSealed } from "../domain/Group.js"
+import type { Cooling, Health } from "../domain/Host.js"
+import type { Limited, Limits } from "../domain/Limits.js"
 import type { Message } from "../domain/Message.js"
+import type { Pieces } from "../domain/Pieces.js"
 import type { Affected, Command, Selection } from "../domain/Selection.js"
-import type { Stats } from "../domain/Stats.js"
+import type { CoolingHost, Stats } from "../domain/Stats.js"
 import type { StoreError } from "../domain/StoreError.js"
 
 /** What became of a request. `attached`: the same request was unfinished already, and this is that download. */
@@ -57,6 +60,8 @@ export interface Standing {
 export interface Commit {
   /** Rows as they are now. */
   readonly changed: ReadonlyMap<DownloadId, Download>
+  /** Those as they were when the transaction began; null for rows that it added. */
+  readonly before: ReadonlyMap<DownloadId, Download | null>
   /** Rows that turned out to be another engine's. */
   readonly fenced: ReadonlySet<DownloadId>
   /** Rows changed by a statement over many: how they look now, only a look tells. */
@@ -65,6 +70,8 @@ export interface Commit {
   readonly removed: ReadonlySet<DownloadId>
   /** Groups whose counters or seal have changed. */
   readonly groups: ReadonlySet<GroupId>
+  /** Hosts that are in other health than before, by origin. */
+  readonly hosts: ReadonlyMap<string, Health>
   /** Downloads that ended in it, for the Outbox's readers. */
   readonly ended: number
 }
@@ -72,10 +79,24 @@ export interface Commit {
 export type CommitListener = (commit: Commit) => void
 
 /** @see {@link Shape.claim} */
+export interface Places {
+  /** Hosts, by origin, of which no more may begin now. */
+  readonly full: () => ReadonlyArray<string>
+  /** How many more of a host may begin now. */
+  readonly room: (origin: string) => number
+  /** Downloads that transfer, by host. */
+  readonly held: ReadonlyMap<string, number>
+  /** All downloads at work (also those that are verified or published), as they were when they were claimed. */
+  readonly atWork: () => ReadonlyArray<Download>
+}
+
+/** @see {@link Shape.claim} */
 export interface Claims {
   readonly rows: ReadonlyArray<Download>
   /** There may be more to claim right away: not every host has been looked at. */
   readonly more: boolean
+  /** Some were passed over that the engine's policy does not let begin now; it is to be asked again. @default false */
+  readonly refused?: boolean
 }
 
 /** What one portion of a command for many has done. */
@@ -84,6 +105,15 @@ export interface Commanded extends Affected {
   readonly atWork: ReadonlyArray<DownloadId>
   /** Rows that are cancelled now and still have a part. */
   readonly spoiled: ReadonlyArray<Download>
+}
+
+/** @see {@link Shape.expire} */
+export interface Impatient {
+  readonly ended: number
+  /** Where the next portion begins; undefined: there is none. */
+  readonly next: DownloadId | undefined
+  /** When the next one's patience is over, as things stand. */
+  readonly soonest: number | undefined
 }
 
 /** @see {@link Shape.forget} */
@@ -117,13 +147,16 @@ export interface Shape {
   ) => Effect.Effect<ReadonlyArray<Enqueued>, StoreError>
   /**
    * Takes up to `limit` downloads whose time has come: highest priority first, within it host by host in turn, within a host the
-   * oldest; hosts that cool down are passed over. `adopt` also takes unowned ones.
+   * oldest, unless the engine's policy says otherwise; hosts that cool down are passed over. `adopt` also takes unowned ones.
+   * `places` says how many of a host may begin: what would be too many gives way to others.
    * `onClaimed` hears of the rows before anyone is answered whose message was committed with or after the claim: so who
    * asks for a pause finds the claim it concerns.
    */
   readonly claim: (options: {
     readonly limit: number
     readonly adopt: boolean
+    /** @default no bound */
+    readonly places?: Places | undefined
     readonly onClaimed: (rows: ReadonlyArray<Download>) => void
   }) => Effect.Effect<Claims, StoreError>
   /** Applies a message and succeeds with the row as committed. Fails with `Fenced` or `Refused` where it can't apply. */
@@ -136,9 +169,20 @@ export interface Shape {
     id: DownloadId,
     message: Message
   ) => Effect.Effect<Effect.Effect<Download, StoreError>, StoreError>
+  /** The digests of its pieces, where it has any. */
+  readonly pieces: (
+    download: Pick<Download, "id" | "options">
+  ) => Effect.Effect<Pieces | undefined, StoreError>
   readonly get: (id: DownloadId) => Effect.Effect<Option.Option<Download>, StoreError>
   /** These, in any order; those that are not there are left out. */
   readonly getAll: (ids: ReadonlyArray<DownloadId>) => Effect.Effect<ReadonlyArray<Download>, StoreError>
+  /** How fast bytes may come, as far as it was set for this database. */
+  readonly limits: Effect.Effect<Limits, StoreError>
+  /**
+   * Sets how fast bytes may come from now on, or (`null`) that it is not limited any more, and succeeds with all that is set then.
+   * Fails with `NotFound` for a download that is not there, with `Refused` for one that has ended.
+   */
+  readonly limit: (limited: Limited, rate: number | null) => Effect.Effect<Limits, StoreError>
   /** How these stand and whose they are; those that are not there are left out. */
   readonly standings: (ids: ReadonlyArray<DownloadId>) => Effect.Effect<ReadonlyArray<Standing>, StoreError>
   readonly list: (filter: Filter) => Effect.Effect<ReadonlyArray<Download>, StoreError>
@@ -170,8 +214,22 @@ export interface Shape {
    * nothing is left to do.
    */
   readonly obey: Effect.Effect<ReadonlyArray<Download>, StoreError>
-  /** Whether another process has asked something of the download's owner that it has not taken up yet. */
-  readonly isAsked: (id: DownloadId) => Effect.Effect<boolean, StoreError>
+  /** What another process has asked of the download's owner, last of all, and that has not taken up yet. */
+  readonly asked: (id: DownloadId) => Effect.Effect<Option.Option<Command>, StoreError>
+  /** Leaves a host alone until then, as one of its answers has asked. */
+  readonly cool: (origin: string, cooling: Cooling) => Effect.Effect<void, StoreError>
+  /**
+   * Ends downloads that have stood in line for longer than they were to, for hosts that are left alone: a portion of all rows, by age,
+   * after `after`.
+   */
+  readonly expire: (
+    after: DownloadId | undefined,
+    options: { readonly adopt: boolean }
+  ) => Effect.Effect<Impatient, StoreError>
+  /** Hosts that are left alone now, the first to be asked again first. */
+  readonly cooling: Effect.Effect<ReadonlyArray<CoolingHost>, StoreError>
+  /** The same, and those whose probe is under way: nobody else asks them until it has an answer. */
+  readonly closed: Effect.Effect<ReadonlyArray<CoolingHost>, StoreError>
   /** Changes the priority of unfinished rows, whoever owns them; succeeds with their number. */
   readonly move: (ids: ReadonlyArray<DownloadId>, priority: number) => Effect.Effect<number, StoreError>
   /**
@@ -180,10 +238,13 @@ export interface Shape {
    */
   readonly forget: (ids: ReadonlyArray<DownloadId>) => Effect.Effect<Forgotten, StoreError>
   /**
-   * When there may be something to claim that is not there now: the next `retrying` or `waiting` row is due, or a host has
+   * When there may be something to claim that was not there at `since`: the next `retrying` or `waiting` row is due, or a host has
    * cooled down. In milliseconds since the epoch.
    */
-  readonly nextDue: (options: { readonly adopt: boolean }) => Effect.Effect<Option.Option<number>, StoreError>
+  readonly nextDue: (options: {
+    readonly adopt: boolean
+    readonly since: number
+  }) => Effect.Effect<Option.Option<number>, StoreError>
   /** Whether an unfinished row is left that `claim` would take now or later (paused rows don't count). */
   readonly anyLeft: (options: { readonly adopt: boolean }) => Effect.Effect<boolean, StoreError>
   /** Engines that own unfinished rows, this one excepted. */
@@ -215,6 +276,11 @@ export interface Shape {
   readonly release: Effect.Effect<ReadonlyArray<Download>, StoreError>
   /** No other process can see the database. */
   readonly isAlone: boolean
+  /**
+   * Empties the write-ahead log, where there is one: what rows have dropped is gone then. False if another process reads just
+   * now: nothing has changed then, and it is worth another try.
+   */
+  readonly emptyLog: Effect.Effect<boolean, StoreError>
   /** A number that changes when another process has committed something. */
   readonly externalVersion: Effect.Effect<number, StoreError>
   /**

@@ -11,6 +11,7 @@ import type { Digest } from "../domain/Digest.js"
 import type { Download } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { Message } from "../domain/Message.js"
+import type { Brought } from "../domain/Pieces.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Validator } from "../domain/Validator.js"
 import type { Handle } from "./PartFile.js"
@@ -46,6 +47,8 @@ export type Transferred =
       readonly size: number
       /** What the server says that the whole has, if it does. */
       readonly digest: Digest | undefined
+      /** Which source has brought what, as far as it is known. */
+      readonly brought: Brought
     }
   /** The name is taken and the policy is to leave it alone. */
   | { readonly _tag: "Skipped"; readonly filename: string }

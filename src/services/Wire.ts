@@ -26,6 +26,12 @@ export interface Activity {
   bytes: number
   /** True while the sink asked the Wire to hold back: then silence is ours, not the server's. */
   held: boolean
+  /** Grows each time that the Wire is held back, whoever asks for it. A wait between two looks is not missed so. */
+  holds?: number
+  /** Grows with each chunk that has to wait because of a limit of ours. */
+  limited?: number
+  /** So many of the bytes are in the metrics already: the watchdog's business. */
+  counted?: number
 }
 
 /** One GET. Header names may have any case; `url` is absolute, http or https, without fragment or credentials. */
@@ -33,6 +39,17 @@ export interface WireRequest {
   readonly url: string
   readonly headers: ReadonlyArray<readonly [name: string, value: string]>
   readonly activity: Activity
+  /**
+   * It can be done without: it fails at once where it would have to wait for a place at its host, and this is called when somebody
+   * else needs the place it has.
+   */
+  readonly yields?: (() => void) | undefined
+  /** It goes to the origin that the download is of, and no other has led there: who asks may be shown (a client certificate). */
+  readonly personal?: boolean | undefined
+  /** Told why it waits before it is sent; undefined: it does no more. */
+  readonly onWait?: ((why: string | undefined) => void) | undefined
+  /** Told the process that does the work, where that is another one. */
+  readonly onProcess?: ((pid: number) => Effect.Effect<void>) | undefined
 }
 
 /**

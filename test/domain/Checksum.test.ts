@@ -11,7 +11,8 @@ import {
   merge,
   parse
 } from "../../src/domain/Checksum.js"
-import { accept, defaultOptions, DownloadOptions } from "../../src/domain/DownloadRequest.js"
+import { defaultOptions, DownloadOptions } from "../../src/domain/DownloadOptions.js"
+import { accept } from "../../src/domain/DownloadRequest.js"
 
 const sha = (digit: string): Checksum => ({ algorithm: "sha-256", hex: digit.repeat(64) })
 const md5: Checksum = { algorithm: "md5", hex: "0123456789abcdef0123456789abcdef" }

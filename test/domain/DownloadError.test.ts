@@ -29,11 +29,12 @@ describe("DownloadError", () => {
   })
 
   it.each([
-    ["wait", ["HostCooling", "DiskFull"]],
+    ["wait", ["HostBusy", "HostCooling", "Offline", "DiskFull", "SinkMissing"]],
     [
       "permanent",
       [
         "TlsFailed",
+        "ClientCertificate",
         "NotFound",
         "Gone",
         "Unauthorized",
@@ -41,6 +42,7 @@ describe("DownloadError", () => {
         "BadStatus",
         "ChecksumUnavailable",
         "TooLarge",
+        "WrongSize",
         "UnwantedCoding",
         "TooManyRedirects",
         "RedirectRefused",
@@ -50,9 +52,12 @@ describe("DownloadError", () => {
         "ChecksumContradiction",
         "DestinationUnusable",
         "DestinationExists",
+        "SinkRefused",
         "Cancelled",
         "Paused",
         "GaveUp",
+        "DiskStayedFull",
+        "TimedOut",
         "CrashedTooOften",
         "Defect"
       ]
@@ -153,7 +158,15 @@ describe("FileError", () => {
     expect([error.reason, error.code]).toEqual([reason, code])
     expect(error.message).toContain("/dir/name")
     expect(error.message).toContain(operation)
-    expect(fromFile(error)).toMatchObject({ reason: meaning, detail: error.message })
+    const told = fromFile(error)
+    expect([told.reason, told.detail.startsWith(error.message)]).toEqual([meaning, true])
+  })
+
+  it("tells of a directory that has gone", () => {
+    const of = (operation: string) => fromFile(fromCode("ENOENT", operation, "/dir/name")).detail
+    expect(of("create")).toContain("its directory was moved, renamed or removed")
+    expect(of("sync")).toContain("the directory was moved, renamed or removed")
+    expect(of("open")).not.toContain("directory was")
   })
 
   it("means something to a download, whatever it is", () => {

@@ -1,14 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
 import * as fc from "fast-check"
-import {
-  type Accepted,
-  accept,
-  defaultOptions,
-  type DownloadOptions,
-  type DownloadRequest,
-  keyOf
-} from "../../src/domain/DownloadRequest.js"
+import { defaultOptions, type DownloadOptions } from "../../src/domain/DownloadOptions.js"
+import { type Accepted, accept, type DownloadRequest, keyOf } from "../../src/domain/DownloadRequest.js"
 
 const request = (changes: Partial<DownloadRequest> = {}): DownloadRequest => ({
   url: "http://host/a.bin",
@@ -24,6 +18,7 @@ describe("DownloadRequest.accept", () => {
   it("fills in the defaults", () => {
     expect(accepted({})).toEqual({
       url: "http://host/a.bin",
+      mirrors: [],
       directory: "/downloads",
       meta: null,
       root: null,

@@ -5,7 +5,7 @@ import * as fc from "fast-check"
 import * as Redacted from "effect/Redacted"
 import { type Download, EngineId, type Failure, type FinalRecord } from "../../src/domain/Download.js"
 import { fromKey } from "../../src/domain/DownloadId.js"
-import { defaultOptions } from "../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../src/domain/DownloadOptions.js"
 import { fromPairs, type Headers } from "../../src/domain/Headers.js"
 import type { Validator } from "../../src/domain/Validator.js"
 
@@ -19,6 +19,7 @@ export const download = (changes: Partial<Download> = {}): Download => ({
   id: fromKey(4711),
   url: "http://origin.test/file.bin",
   directory: "/downloads",
+  sources: null,
   root: null,
   output: null,
   headers: Redacted.make([["Authorization", secret]]),
@@ -46,6 +47,7 @@ export const download = (changes: Partial<Download> = {}): Download => ({
   crashes: 0,
   nextAttemptAt: null,
   waitingSince: null,
+  begunAt: null,
   failure: null,
   earlier: null,
   retriedAs: null,

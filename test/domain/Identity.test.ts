@@ -7,10 +7,12 @@ import * as fc from "fast-check"
 import {
   ask,
   bodyFault,
+  announcedFault,
   bodyLimit,
   type Held,
   judge,
   nothing,
+  limitOf,
   sizeFault,
   type Verdict
 } from "../../src/domain/Identity.js"
@@ -450,6 +452,25 @@ describe("Identity.sizeFault", () => {
     const fault = sizeFault(limit, size)
     expect(fault === undefined).toBe(allowed)
     if (fault !== undefined) expect([fault.reason, fault.kind]).toEqual(["TooLarge", "permanent"])
+  })
+})
+
+describe("Identity.announcedFault", () => {
+  it.each([
+    [null, null, 5, undefined],
+    [null, 5, 5, undefined],
+    [null, 5, undefined, undefined],
+    [null, 5, 4, "WrongSize"],
+    [null, 5, 6, "WrongSize"],
+    [4, 5, 5, "TooLarge"],
+    [4, null, 5, "TooLarge"]
+  ] as const)("at most %s, exactly %s, announced %s: %s", (maxSize, size, announced, reason) => {
+    expect(announcedFault({ maxSize, size }, announced)?.reason).toBe(reason)
+  })
+
+  it("limits a body whose length is not announced by the lesser of both", () => {
+    expect([limitOf({ maxSize: 4, size: 5 }), limitOf({ maxSize: null, size: 5 })]).toEqual([4, 5])
+    expect([limitOf({ maxSize: 4, size: null }), limitOf({ maxSize: null, size: null })]).toEqual([4, null])
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { FileFacts } from "../../src/domain/FileFacts.js"
-import { conclude, unrecordedPart, usable } from "../../src/domain/Publication.js"
+import { conclude, spoiled, unrecordedPart, usable } from "../../src/domain/Publication.js"
 import { download, part, record } from "./Fixtures.js"
 
 const ours: FileFacts = {
@@ -62,6 +62,26 @@ describe("Publication.usable", () => {
     ["a symlink", { ...facts, kind: "symlink" }, 0]
   ] satisfies ReadonlyArray<readonly [string, FileFacts, number]>)("of a part with %s", (_, found, bytes) => {
     expect(usable(row, part, found)).toEqual(bytes === 0 ? [] : [[0, bytes]])
+  })
+})
+
+describe("Publication.spoiled, of a part whose last try has come to an orderly end", () => {
+  const left = { ...part, size: 60, mtime: "7" }
+  const row = download({ part: left, checkpoint: 50, total: 100 })
+  const facts: FileFacts = { kind: "file", dev: part.dev, ino: part.ino, size: 60, mtime: "7" }
+
+  it.each([
+    ["as it was left", facts, undefined],
+    ["written to since", { ...facts, mtime: "8" }, "changed"],
+    ["cut, and not below the checkpoint", { ...facts, size: 55 }, "changed"],
+    ["lengthened", { ...facts, size: 61 }, "changed"],
+    ["cut below the checkpoint", { ...facts, size: 49 }, "cut"],
+    ["replaced by one like it", { ...facts, ino: "11" }, "replaced"]
+  ] satisfies ReadonlyArray<readonly [string, FileFacts, string | undefined]>)("%s", (_, found, why) => {
+    const said = spoiled(row, left, found)
+    if (why === undefined) expect(said).toBe(undefined)
+    else expect(said).toContain(why)
+    expect(usable(row, left, found)).toEqual(why === undefined ? [[0, 50]] : [])
   })
 })
 

@@ -4,7 +4,7 @@ import { printable, redactUrl } from "../../src/domain/Redaction.js"
 
 describe("redactUrl", () => {
   it.each([
-    ["http://user:hunter2@host/path?q#f", "http://host/path?q#f"],
+    ["http://user:hunter2@host/path?q#f", "http://host/path?q"],
     ["http://hunter2@host/", "http://host/"],
     ["http://:hunter2@host/", "http://host/"],
     ["http://user:p@ss:hunter2@host/", "http://host/"],

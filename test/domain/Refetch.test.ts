@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import type { Download } from "../../src/domain/Download.js"
-import { defaultOptions, type DownloadOptions } from "../../src/domain/DownloadRequest.js"
+import { defaultOptions, type DownloadOptions } from "../../src/domain/DownloadOptions.js"
 import type { FileFacts } from "../../src/domain/FileFacts.js"
 import { conditions, judge, type Kept, keptName, plan } from "../../src/domain/Refetch.js"
 import { fromHeaders, none, type Validator } from "../../src/domain/Validator.js"

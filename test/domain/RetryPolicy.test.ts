@@ -7,9 +7,10 @@ import * as Schedule from "effect/Schedule"
 import type { Download } from "../../src/domain/Download.js"
 import { type DownloadError, make, reasons, kindOf, type Reason } from "../../src/domain/DownloadError.js"
 import { fromKey } from "../../src/domain/DownloadId.js"
-import { defaultOptions, type DownloadOptions } from "../../src/domain/DownloadRequest.js"
+import { defaultOptions, type DownloadOptions } from "../../src/domain/DownloadOptions.js"
 import * as Message from "../../src/domain/Message.js"
 import { decide, fromOptions, maxDelay, type RetryPolicy } from "../../src/domain/RetryPolicy.js"
+import { credited } from "../../src/domain/Strikes.js"
 import { transition } from "../../src/domain/Transition.js"
 import { download, engine, reset, strong } from "./Fixtures.js"
 
@@ -118,8 +119,8 @@ describe("the default retry policy", () => {
         1
       )
       const moved = apply(identified, Message.Checkpointed({ bytes: 5, total: 10, segments: null }), 1)
-      expect(yield* decide(policy, identified, error(), 100)).toEqual({ _tag: "Final" })
-      expect(yield* decide(policy, moved, error(), 100)).toEqual({ _tag: "RetryAt", at: 2100 })
+      expect(yield* decide(policy, credited(identified), error(), 100)).toEqual({ _tag: "Final" })
+      expect(yield* decide(policy, credited(moved), error(), 100)).toEqual({ _tag: "RetryAt", at: 2100 })
     })
   )
 

@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as fc from "fast-check"
 import * as Redacted from "effect/Redacted"
 import type { Checksum, Expected } from "../../src/domain/Checksum.js"
+import type { Coverage } from "../../src/domain/Coverage.js"
 import {
   type Desired,
   type Download,
@@ -14,8 +15,9 @@ import {
   type Strike,
   terminal
 } from "../../src/domain/Download.js"
-import { defaultOptions } from "../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../src/domain/DownloadOptions.js"
 import * as Message from "../../src/domain/Message.js"
+import { credited } from "../../src/domain/Strikes.js"
 import { accepting, maxCrashes, table, transition } from "../../src/domain/Transition.js"
 import { download, engine, otherEngine, part, record, reset, strong, unprovable } from "./Fixtures.js"
 
@@ -55,6 +57,11 @@ const messages: ReadonlyArray<Message.Message> = [
   Message.Publishing({ record, verified: null }),
   Message.Succeeded({ outcome: "fetched", record }),
   Message.Succeeded({ outcome: "unchanged", record }),
+  Message.Expired({ failure: full }),
+  Message.Spoiled({ kept: [[0, 10]], senders: [], failure: mismatch }),
+  Message.SourceSetAside({ url: "http://h/f", failure: reset }),
+  Message.SourceUsed({ url: "http://h/f" }),
+  Message.Spawned({ pid: 4711 }),
   failedWith(retryAt),
   failedWith(waitUntil),
   failedWith(final),
@@ -156,13 +163,28 @@ describe("progress", () => {
   const troubled = { strikes: [{ at: 1, failure: reset }], crashes: 2, waitingSince: 3 }
   const forgotten = { strikes: [], crashes: 0, waitingSince: null }
 
-  it("clears the failures before it", () => {
-    expect(after(processing(troubled), identified(), checkpointed(1))).toMatchObject({
-      checkpoint: 1,
-      ...forgotten
-    })
+  it("clears the failures before it, at the end of the try", () => {
+    const begun = after(processing(troubled), identified(), checkpointed(1))
+    expect(begun).toMatchObject({ checkpoint: 1, ...troubled })
+    expect(after(begun, Message.Released())).toMatchObject({ checkpoint: 1, ...forgotten })
     const resumed = processing({ ...troubled, part, checkpoint: 50, total: 100, validator: strong })
-    expect(after(resumed, checkpointed(51))).toMatchObject({ checkpoint: 51, ...forgotten })
+    const further = after(resumed, checkpointed(51))
+    expect(credited(further)).toMatchObject({ checkpoint: 51, ...forgotten })
+    expect(after(further, failedWith(retryAt)).strikes).toEqual([{ at: 1000, failure: reset, held: 51 }])
+    expect(after(further, Message.Abandoned())).toMatchObject({ ...forgotten, crashes: 1 })
+  })
+
+  it("does not clear them where the bytes prove wrong before the try is over", () => {
+    let row = download()
+    let tries = 0
+    // gone on with beyond what was held, condemned, begun anew and cut
+    const condemned = [checkpointed(80), identified(), checkpointed(50)]
+    for (; tries < 50 && row.strikes.length < 4; tries++) {
+      const began = tries === 0 ? [identified(), checkpointed(50)] : condemned
+      const due = tries === 0 ? [] : [Message.Due()]
+      row = after(row, ...due, Message.Claimed({ owner: engine }), ...began, failedWith(retryAt))
+    }
+    expect(tries).toBe(4)
   })
 
   it.each([
@@ -178,7 +200,7 @@ describe("progress", () => {
     ["only a name", [identified()], {}],
     ["only the intent to publish", [Message.Publishing({ record, verified: null })], {}]
   ])("is not %s", (_, sequence, before) => {
-    expect(after(processing({ ...troubled, ...before }), ...sequence)).toMatchObject(troubled)
+    expect(credited(after(processing({ ...troubled, ...before }), ...sequence))).toMatchObject(troubled)
   })
 
   it("ends a row of tries against a server that cuts every answer and names no version", () => {
@@ -196,6 +218,60 @@ describe("progress", () => {
     expect(row.strikes).toHaveLength(4)
   })
 
+  /** Tries until four strikes are left standing, at most so many. */
+  const triesAgainst = (
+    cuts: ReadonlyArray<number>,
+    most: number,
+    begins: (n: number) => ReadonlyArray<Message.Message>
+  ) => {
+    let row = download()
+    let tries = 0
+    for (; tries < most && row.strikes.length < 4; tries++) {
+      row = after(
+        row,
+        ...(tries === 0 ? [] : [Message.Due()]),
+        Message.Claimed({ owner: engine }),
+        ...begins(tries),
+        checkpointed(cuts[tries % cuts.length]!),
+        failedWith(retryAt)
+      )
+    }
+    return { row, tries }
+  }
+
+  it.each([
+    ["falling and rising", [90, 50]],
+    ["rising", Array.from({ length: 99 }, (_, n) => n + 1)],
+    ["falling", Array.from({ length: 99 }, (_, n) => 99 - n)],
+    ["any", [10, 60, 30, 70, 20, 80, 5, 99]]
+  ])("is none where each try begins at 0, and is cut at %s places", (_, cuts) => {
+    expect(triesAgainst(cuts, 50, () => [identified()]).tries).toBe(4)
+  })
+
+  it("is none where a server goes on only to where another try had been", () => {
+    // 90 from 0, then 50 from 0, then 50 to 80, and so on
+    const { tries } = triesAgainst([90, 50, 80], 50, (n) => (n % 3 === 2 ? [] : [identified()]))
+    expect(tries).toBe(4)
+  })
+
+  it("is what is gone on with beyond that, also after a version was lost, and a smaller one", () => {
+    const rising = Array.from({ length: 40 }, (_, n) => n + 1)
+    expect(triesAgainst(rising, 40, (n) => (n % 10 === 0 ? [identified()] : [])).tries).toBe(40)
+    const struck = { at: 1, failure: reset, held: 5000 }
+    const smaller = processing({
+      strikes: [struck],
+      checkpoint: 50,
+      attemptFrom: 50,
+      total: 100,
+      validator: strong
+    })
+    expect(credited(after(smaller, checkpointed(51))).strikes).toEqual([])
+    // an engine that died in the try that had lost it all
+    const restarted: Download = { ...smaller, strikes: [{ ...struck, lost: true }], status: "pending" }
+    const again = after(restarted, Message.Claimed({ owner: engine }), checkpointed(51))
+    expect(credited(again).strikes).toEqual([])
+  })
+
   it("of another version gives up the bytes held, and what was to be published", () => {
     const before = processing({ part, checkpoint: 50, total: 90, validator: unprovable, publishing: record })
     expect(after(before, identified())).toMatchObject({
@@ -205,6 +281,25 @@ describe("progress", () => {
       publishing: null,
       attemptFrom: 50
     })
+  })
+})
+
+describe("how the part was left", () => {
+  const left = { size: 60, mtime: "7" }
+  const atEnd = Message.Checkpointed({ bytes: 60, total: 100, segments: null, left })
+
+  it("is kept with the row until the part is written to again", () => {
+    const ended = after(processing(), identified(), atEnd, Message.Released())
+    expect(ended.part).toEqual({ ...part, ...left })
+    const again = after(ended, Message.Claimed({ owner: engine }))
+    expect(again.part).toEqual({ ...part, ...left })
+    expect(after(again, checkpointed(60)).part).toEqual(part)
+    expect(after(again, identified()).part).toEqual(part)
+  })
+
+  it("is not known after the engine has died", () => {
+    const again = processing({ part: { ...part, ...left }, checkpoint: 60, total: 100, validator: strong })
+    expect(after(again, Message.Abandoned()).part).toEqual(part)
   })
 })
 
@@ -243,6 +338,11 @@ describe("a failed try", () => {
       reason: "GaveUp",
       detail: "gave up waiting: the server answered 503",
       status: 503
+    })
+    // what a person can do about it is another thing
+    expect(after(processing(), failedWith(final, full)).failure).toMatchObject({
+      reason: "DiskStayedFull",
+      detail: `gave up waiting: ${full.detail}`
     })
     expect(after(processing(), failedWith(final)).failure).toEqual(reset)
   })
@@ -354,7 +454,14 @@ describe("a wrong checksum", () => {
     )
     expect(cut.strikes).toHaveLength(5)
     expect(
-      after(cut, Message.Due(), Message.Claimed({ owner: engine }), identified(), checkpointed(10)).strikes
+      after(
+        cut,
+        Message.Due(),
+        Message.Claimed({ owner: engine }),
+        identified(),
+        checkpointed(10),
+        Message.Released()
+      ).strikes
     ).toEqual(row.strikes)
   })
 
@@ -462,9 +569,13 @@ describe("any life of a download", () => {
     if (row.status === "processing") expect(row.owner).not.toBeNull()
     if (row.status === "failed") expect(row.failure).not.toBeNull()
     if (row.status === "failed")
-      expect(["GaveUp", "CrashedTooOften", "ConnectionReset", "ChecksumMismatch"]).toContain(
-        row.failure?.reason
-      )
+      expect([
+        "GaveUp",
+        "DiskStayedFull",
+        "CrashedTooOften",
+        "ConnectionReset",
+        "ChecksumMismatch"
+      ]).toContain(row.failure?.reason)
     if (row.status === "cancelled") expect(row.desired).toBe("cancelled")
     if (row.status === "paused") expect(row.desired).toBe("paused")
     expect(percent(row) === 100).toBe(row.status === "completed")
@@ -536,5 +647,57 @@ describe("any life of a download", () => {
         expect(row).toEqual(copy)
       })
     )
+  })
+})
+
+describe("what was proved wrong", () => {
+  const urls = ["http://a/f", "http://b/f", "http://c/f"] as const
+  const sources = urls.map((url, i) => ({
+    url,
+    priority: i + 1,
+    aside: null,
+    used: false
+  }))
+  const spoiled = (kept: Coverage, senders: ReadonlyArray<string>) =>
+    after(
+      processing({ url: urls[0], sources, checkpoint: 100, total: 100, segments: null }),
+      Message.Spoiled({ kept, senders, failure: mismatch })
+    )
+
+  it("is claimed no more; what is right is, also beyond it", () => {
+    expect(spoiled([[0, 40]], [])).toMatchObject({ checkpoint: 40, segments: null })
+    expect(
+      spoiled(
+        [
+          [0, 40],
+          [60, 100]
+        ],
+        []
+      )
+    ).toMatchObject({
+      checkpoint: 80,
+      segments: [
+        [0, 40],
+        [60, 100]
+      ]
+    })
+    expect(spoiled([], [])).toMatchObject({ checkpoint: 0, segments: null })
+  })
+
+  it("puts aside who has sent it, the worst first, while another is left", () => {
+    const aside = (senders: ReadonlyArray<string>) =>
+      spoiled([[0, 40]], senders).sources!.map((source) => source.aside !== null)
+    expect(aside([])).toEqual([false, false, false])
+    expect(aside([urls[1]])).toEqual([false, true, false])
+    expect(aside([urls[2], urls[0], urls[1]])).toEqual([true, false, true])
+    expect(aside(["http://elsewhere/f"])).toEqual([false, false, false])
+  })
+
+  it("leaves an only source in good standing", () => {
+    const row = after(
+      processing({ sources: null, checkpoint: 100, total: 100 }),
+      Message.Spoiled({ kept: [[0, 40]], senders: [download().url], failure: mismatch })
+    )
+    expect(row).toMatchObject({ sources: null, checkpoint: 40 })
   })
 })

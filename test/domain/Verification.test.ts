@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { FileFacts } from "../../src/domain/FileFacts.js"
-import { defaultOptions } from "../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../src/domain/DownloadOptions.js"
 import { judge, type Known, knownOf, look } from "../../src/domain/Verification.js"
 import { download, record, strong } from "./Fixtures.js"
 

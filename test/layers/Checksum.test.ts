@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { createHash } from "node:crypto"
 import type { Algorithm, Checksum } from "../../src/domain/Checksum.js"
-import { defaultOptions, type DownloadRequest } from "../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../src/domain/DownloadOptions.js"
+import type { DownloadRequest } from "../../src/domain/DownloadRequest.js"
 import { Downloads } from "../../src/services/Downloads.js"
 import { Store } from "../../src/services/Store.js"
 import { bytes, reaches, reset, type Script, settle, world } from "./fakes.js"
@@ -268,6 +269,7 @@ describe("asking again with a checksum", () => {
         headers: [],
         priority: 0,
         options: { ...defaultOptions, checksum },
+        mirrors: [],
         tags: [],
         key: null,
         meta: null

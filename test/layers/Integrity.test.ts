@@ -160,6 +160,25 @@ describe("a list of checksums", () => {
     }).pipe(Effect.provide(engine))
   })
 
+  it.effect("does not leave it to the server which entry counts", () => {
+    const evil = bytes(10, 66)
+    const { engine, files } = listing(
+      () => ({ status: 200, body: [text(`${hexOf(evil)}  old-and-broken.bin\n${hexOf(body)}  f.bin\n`)] }),
+      {
+        status: 200,
+        headers: { "content-disposition": "attachment; filename=old-and-broken.bin" },
+        body: [evil]
+      }
+    )
+    return Effect.gen(function* () {
+      expect(yield* run({ checksum: list, maxRetries: 0 })).toMatchObject({
+        status: "failed",
+        failure: { reason: "ChecksumMismatch" }
+      })
+      expect([...files.keys()]).toEqual([])
+    }).pipe(Effect.provide(engine))
+  })
+
   it.effect("added while a small file comes whole holds for that too", () => {
     const { engine, served } = listing(() => sums, {
       status: 200,

@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as fc from "fast-check"
 import { FileError } from "../../src/domain/FileError.js"
+import { Extent } from "../../src/layers/Extent.js"
 import * as PartWriter from "../../src/layers/PartWriter.js"
 import type { Handle } from "../../src/services/PartFile.js"
 
@@ -23,6 +24,8 @@ class Disk {
   /** The next writes call back before `writeAt` returns. */
   synchronous = false
   failing: FileError | undefined = undefined
+  /** As somebody else has made it. */
+  size = Infinity
   private pending: (() => void) | undefined = undefined
 
   constructor(size: number, position: number) {
@@ -43,6 +46,7 @@ class Disk {
     readAt: () => Effect.die("not read here"),
     sync: Effect.void,
     truncate: () => Effect.void,
+    size: (done) => done(this.size),
     facts: Effect.die("not used"),
     writeAt: (buffers, position, done) => {
       if (this.pending !== undefined) this.overlapped = true
@@ -118,6 +122,34 @@ describe("PartWriter", () => {
     disk.complete()
     expect(writer.written).toBe(100 + 256 * KiB)
   })
+
+  it.effect("writes nothing to a file that somebody else has cut, and says so", () =>
+    Effect.gen(function* () {
+      const disk = new Disk(MiB, 0)
+      disk.synchronous = true
+      const told: Array<FileError> = []
+      const extent = new Extent(
+        0,
+        () => "/part",
+        (error) => told.push(error)
+      )
+      const batch = new Uint8Array(PartWriter.batchBytes)
+      const [first, second] = [0, 2 * batch.length].map((at) =>
+        PartWriter.make(disk.handle, at, undefined, () => false, extent)
+      )
+      second!.write(batch)
+      first!.write(batch)
+      // as far as the farthest has written, though the other has not
+      disk.size = 3 * batch.length
+      first!.write(batch)
+      expect(disk.writes).toHaveLength(3)
+      disk.size -= 1
+      second!.write(batch)
+      expect(disk.writes).toHaveLength(3)
+      expect(yield* Effect.flip(second!.finish)).toMatchObject({ reason: "Changed", path: "/part" })
+      expect(told).toHaveLength(1)
+    })
+  )
 
   it("asks to pause at the bound, and to go on once below half of it", () => {
     const disk = new Disk(8 * MiB, 0)

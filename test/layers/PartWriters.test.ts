@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { download } from "../domain/Fixtures.js"
+import type { Digest } from "../../src/domain/Digest.js"
 import { FileError } from "../../src/domain/FileError.js"
 import type { Message } from "../../src/domain/Message.js"
 import { make as makeError } from "../../src/domain/DownloadError.js"
@@ -21,6 +22,7 @@ const handle = (room: number): Handle => ({
   readAt: () => Effect.die("not read here"),
   sync: Effect.void,
   truncate: () => Effect.void,
+  size: (done) => done(Infinity),
   facts: Effect.die("not used"),
   writeAt: (_, position, done) => done(position >= room ? full : undefined)
 })
@@ -31,13 +33,17 @@ describe("PartWriters", () => {
       const writers = new PartWriters([])
       const disk = handle(PartWriter.batchBytes)
       const [whole, cut] = [PartWriter.make(disk, 0), PartWriter.make(disk, 2 * PartWriter.batchBytes)]
-      writers.add(0, whole)
-      writers.add(2 * PartWriter.batchBytes, cut)
+      writers.add(0, whole, "http://a/")
+      writers.add(2 * PartWriter.batchBytes, cut, "http://b/")
       whole.write(new Uint8Array(PartWriter.batchBytes))
       cut.write(new Uint8Array(100))
       expect(yield* writers.settle(whole)).toBe(PartWriter.batchBytes)
       expect(Either.isLeft(yield* Effect.either(writers.settle(cut)))).toBe(true)
       expect(writers.accepted).toEqual([[0, PartWriter.batchBytes]])
+      expect(writers.brought).toEqual([
+        ["http://a/", [[0, PartWriter.batchBytes]]],
+        ["http://b/", []]
+      ])
     })
   )
 })
@@ -63,7 +69,7 @@ describe("a part that is condemned", () => {
       const writer = session.write(0, { total: 10, validator: none })
       writer.write(new Uint8Array(10))
       const fault = makeError("ProtocolViolation", "more than it announced")
-      session.condemn(fault)
+      session.condemn(fault, { fresh: true })
       yield* session.settle(writer)
       yield* session.record
       expect(yield* Effect.either(session.sound)).toEqual(Either.left(fault))
@@ -72,6 +78,28 @@ describe("a part that is condemned", () => {
       expect(told.map(({ _tag }) => _tag)).toEqual(["Identified", "Identified"])
       expect(session.held.bytes).toBe(0)
       expect([...files.values()].map(({ data }) => data.length)).toEqual([0])
+    })
+  )
+
+  it.scoped("knows the digest that any answer of its version has told", () =>
+    Effect.gen(function* () {
+      const row = download({ directory: "/d", output: "f", filename: null, part: null, checkpoint: 0 })
+      const { disk } = MemoryDisk.make()
+      const reporter: Reporter = {
+        tell: () => Effect.succeed(row),
+        note: () => Effect.void,
+        tellBoth: () => Effect.die("not used"),
+        gauge: { received: 0, total: undefined, state: "" }
+      }
+      const session = yield* PartSession.open(disk, row, reporter)
+      const plain = { ...none, etag: '"v1"' }
+      const digest: Digest = { algorithm: "sha-256", hex: "ab".repeat(32), field: "Digest" }
+      yield* session.begin({ proposedName: () => "f", total: 20, validator: plain })
+      session.write(0, { total: 20, validator: { ...plain, digest } })
+      // asked before that answer came, and judged without it
+      session.write(10, { total: 20, validator: plain })
+      expect(session.held.validator.digest).toEqual(digest)
+      yield* session.keep
     })
   )
 })

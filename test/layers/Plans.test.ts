@@ -37,12 +37,12 @@ const work = Effect.gen(function* () {
     yield* store.tell(b!.id, Message.Failed({ failure: cooling, verdict: { _tag: "WaitUntil", at: 9 } }))
     yield* store.tell(c!.id, Message.Failed({ failure: reset, verdict: { _tag: "Final" } }))
     yield* claim(5, adopt)
-    yield* store.nextDue({ adopt })
+    yield* store.nextDue({ adopt, since: 0 })
     yield* store.anyLeft({ adopt })
   }
   yield* store.standings(ids)
   yield* store.getAll(ids)
-  yield* store.isAsked(ids[0]!)
+  yield* store.asked(ids[0]!)
   yield* store.obey
   yield* store.command("pause", ids)
   yield* store.command("resume", ids)

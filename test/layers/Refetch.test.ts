@@ -177,6 +177,24 @@ describe("completed work asked for again", () => {
     }).pipe(Effect.provide(engine))
   })
 
+  it.effect("a checksum that is added while the server is asked decides", () => {
+    const { engine, files, served } = scripted(v(1), { ...notModified, delay: 1000 }, v(2))
+    return Effect.gen(function* () {
+      yield* run()
+      const downloads = yield* Downloads
+      const request = { url: "http://h/f.bin", directory: "/d" }
+      const again = yield* downloads.enqueue(request)
+      yield* TestClock.adjust("500 millis")
+      expect(served).toHaveLength(2)
+      expect(yield* downloads.enqueue({ ...request, options: { checksum: sha256(2) } })).toMatchObject({
+        id: again.id,
+        attached: true
+      })
+      expect(yield* settle(again)).toMatchObject({ status: "completed", outcome: "fetched" })
+      expect(files.get("/d/f (1).bin")!.data).toEqual(bytes(10, 2))
+    }).pipe(Effect.provide(engine))
+  })
+
   it.effect("a server that can't do with conditions, or contradicts itself, is asked without", () => {
     const { engine, served } = scripted(
       v(1),

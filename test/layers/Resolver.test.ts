@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { LookupAddress } from "node:dns"
 import type { Question } from "../../src/layers/Resolver.js"
 import * as Resolver from "../../src/layers/Resolver.js"
+import { noNameServer } from "../../src/layers/UndiciError.js"
 
 interface Asked {
   readonly question: Question
@@ -42,6 +43,25 @@ describe("Resolver", () => {
     // the same question, so the answer was known
     expect(one).toEqual([null, v6.address, 6])
     expect(asked).toHaveLength(1)
+  })
+
+  it("tells a name that can't be resolved for now from a machine that can resolve none", async () => {
+    const { all, asked, clock } = setup()
+    const fail = (code: string) => asked.at(-1)!.answer(Object.assign(new Error(code), { code }), [])
+    const lost = all("a.test")
+    fail("EAI_AGAIN")
+    expect(await lost).toBe(noNameServer)
+    const missing = all("none.test")
+    fail("ENOTFOUND")
+    expect(await missing).toBe("ENOTFOUND")
+    clock.now = 60_000
+    const broken = all("a.test")
+    fail("EAI_AGAIN")
+    expect(await broken).toBe("EAI_AGAIN")
+    clock.now = 60_001
+    const later = all("a.test")
+    fail("EAI_AGAIN")
+    expect(await later).toBe(noNameServer)
   })
 
   it("asks separately for separate families", async () => {

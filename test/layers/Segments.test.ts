@@ -31,6 +31,8 @@ interface Answering {
   readonly etag?: string
   /** Bytes of the body after which the connection is reset. */
   readonly cutAfter?: number
+  /** Nothing but the end of the connection tells where the body ends: it does after so many bytes. */
+  readonly endsAfter?: number
   readonly bytesPerSecond?: number
   /** Its rate after the first 300 ms. */
   readonly later?: number
@@ -43,6 +45,7 @@ const answer = (
   {
     bytesPerSecond = rate,
     cutAfter = Infinity,
+    endsAfter = Infinity,
     etag = '"v1"',
     headers = {},
     later = bytesPerSecond,
@@ -59,6 +62,7 @@ const answer = (
       body.push(reset)
       break
     }
+    if (at - start >= endsAfter) break
     body.push(100, content(at, Math.min(at + piece, end), version))
   }
   return {
@@ -66,7 +70,7 @@ const answer = (
     headers: {
       etag,
       "accept-ranges": "bytes",
-      "content-length": String(end - start),
+      ...(endsAfter === Infinity ? { "content-length": String(end - start) } : {}),
       ...(match === null ? {} : { "content-range": `bytes ${start}-${end - 1}/${size}` }),
       ...headers
     },
@@ -263,6 +267,17 @@ describe("resuming", () => {
         [`bytes=${1024 * KiB}-`, '"v1"'],
         [`bytes=${1024 * KiB}-`, undefined]
       ])
+    }).pipe(Effect.provide(engine))
+  })
+
+  it.effect("goes on where an answer that ends with its connection was cut, and keeps what came", () => {
+    const { engine, files, served } = world((n, request) =>
+      n === 1 ? answer(rangeOf(request), { endsAfter: 2048 * KiB }) : cut({})(n, request)
+    )
+    return Effect.gen(function* () {
+      expect(yield* settle(yield* enqueue(alone))).toMatchObject({ status: "completed", attempt: 3 })
+      expectWhole(files)
+      expect(spans(served)).toEqual(["all", `bytes=${1024 * KiB}-`, `bytes=${3072 * KiB}-`])
     }).pipe(Effect.provide(engine))
   })
 

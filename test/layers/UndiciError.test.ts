@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Agent, errors } from "undici"
 import type { Reason } from "../../src/domain/DownloadError.js"
-import { codeOf, isDeath, toDownloadError } from "../../src/layers/UndiciError.js"
+import { codeOf, isDeath, toDownloadError, noNameServer } from "../../src/layers/UndiciError.js"
 import type { Phase } from "../../src/services/Wire.js"
 
 const coded = (code: string, message = "secret-token") => Object.assign(new Error(message), { code })
@@ -10,11 +10,12 @@ const table: ReadonlyArray<readonly [code: string, phase: Phase, reason: Reason]
   ["ECONNREFUSED", "connecting", "ConnectionRefused"],
   ["ETIMEDOUT", "connecting", "ConnectTimeout"],
   ["ETIMEDOUT", "body", "Network"],
-  ["ENETUNREACH", "connecting", "Network"],
+  ["ENETUNREACH", "connecting", "Offline"],
   ["EHOSTUNREACH", "connecting", "Network"],
   ["EMFILE", "connecting", "Network"],
   ["ENOTFOUND", "connecting", "DnsFailed"],
   ["EAI_AGAIN", "connecting", "DnsFailed"],
+  [noNameServer, "connecting", "Offline"],
   ["ECONNRESET", "connecting", "ConnectionReset"],
   ["ECONNRESET", "awaiting-head", "ConnectionReset"],
   ["EPIPE", "awaiting-head", "ConnectionReset"],
@@ -29,6 +30,8 @@ const table: ReadonlyArray<readonly [code: string, phase: Phase, reason: Reason]
   ["ERR_TLS_CERT_ALTNAME_INVALID", "connecting", "TlsFailed"],
   ["ERR_SSL_WRONG_VERSION_NUMBER", "connecting", "TlsFailed"],
   ["EPROTO", "connecting", "TlsFailed"],
+  ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "awaiting-head", "ClientCertificate"],
+  ["ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "connecting", "ClientCertificate"],
   ["ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "body", "ConnectionReset"],
   ["UND_ERR_HEADERS_OVERFLOW", "awaiting-head", "ProtocolViolation"],
   ["UND_ERR_RES_CONTENT_LENGTH_MISMATCH", "awaiting-head", "ProtocolViolation"],

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import type { Download } from "../../src/domain/Download.js"
 import * as Message from "../../src/domain/Message.js"
+import { none } from "../../src/domain/Validator.js"
 import { Store } from "../../src/services/Store.js"
 import { accepted, claim, me, one, type StoreLayer } from "./storeFixtures.js"
 
@@ -26,6 +27,13 @@ const failure = (reason: "HostCooling" | "ConnectionRefused" | "NotFound", retry
   reason,
   detail: "no",
   ...(retryAfter === undefined ? {} : { retryAfter })
+})
+
+const answered = Message.Identified({
+  filename: "f",
+  part: { name: "p", dev: "1", ino: "1" },
+  total: 1,
+  validator: none
 })
 
 export const admissionSuite = (name: string, layer: StoreLayer): void => {
@@ -110,13 +118,20 @@ export const admissionSuite = (name: string, layer: StoreLayer): void => {
             })
           )
           expect(names(yield* claim(9))).toEqual(["b/1"])
-          expect(yield* store.nextDue({ adopt: false })).toEqual(Option.some(30_000))
+          expect(yield* store.nextDue({ adopt: false, since: 0 })).toEqual(Option.some(30_000))
           expect((yield* store.stats).cooling).toEqual([{ origin: "http://a", until: 30_000, why: "no" }])
           yield* TestClock.adjust("29 seconds")
           expect(yield* claim(9)).toEqual([])
           yield* TestClock.adjust("1 seconds")
-          expect(names(yield* claim(9))).toEqual(["a/1", "a/2"])
+          // also if it has cooled down between the last look and now, which would be slept through for ever
+          expect(yield* store.nextDue({ adopt: false, since: 29_999 })).toEqual(Option.some(30_000))
+          // one asks for all
+          const [probe, ...rest] = yield* claim(9)
+          expect([names([probe!]), rest]).toEqual([["a/1"], []])
           expect((yield* store.stats).cooling).toEqual([])
+          expect(yield* claim(9)).toEqual([])
+          yield* store.tell(probe!.id, answered)
+          expect(names(yield* claim(9))).toEqual(["a/2"])
         })
       )
     )
@@ -142,9 +157,159 @@ export const admissionSuite = (name: string, layer: StoreLayer): void => {
             )
             expect(names(yield* claim(9))).toEqual(["b/2"])
             yield* TestClock.adjust("2 seconds")
-            expect(names(yield* claim(9))).toEqual(["a/1", "a/2"])
+            expect(names(yield* claim(9))).toEqual(["a/1"])
           })
         )
+    )
+
+    const refused = (at: number) =>
+      Message.Failed({ failure: failure("ConnectionRefused"), verdict: { _tag: "RetryAt", at } })
+
+    it.effect(
+      "a probe that fails leaves its host alone for twice as long, and one that says nothing is followed by another",
+      () =>
+        run(
+          Effect.gen(function* () {
+            const store = yield* Store
+            yield* enqueue("a/1", "a/2", "a/3")
+            const coolingUntil = Effect.map(store.cooling, (hosts) => hosts.map(({ until }) => until))
+            yield* store.tell((yield* claim(1))[0]!.id, refused(500))
+            expect(yield* coolingUntil).toEqual([2000])
+            yield* TestClock.adjust("2 seconds")
+            yield* store.tell((yield* claim(9))[0]!.id, refused(2500))
+            expect(yield* coolingUntil).toEqual([6000])
+            yield* TestClock.adjust("4 seconds")
+            const [third] = yield* claim(9)
+            // stopped before it could tell
+            yield* store.tell(third!.id, Message.Released())
+            expect(names(yield* claim(9))).toEqual(names([third!]))
+          })
+        )
+    )
+
+    it.effect("a probe whose engine dies costs its window", () =>
+      run(
+        Effect.gen(function* () {
+          const store = yield* Store
+          yield* enqueue("a/1", "a/2")
+          yield* store.tell((yield* claim(1))[0]!.id, refused(500))
+          yield* TestClock.adjust("2 seconds")
+          expect(yield* claim(9)).toHaveLength(1)
+          yield* TestClock.adjust("89 seconds")
+          expect(yield* claim(9)).toEqual([])
+          yield* TestClock.adjust("1 seconds")
+          expect(yield* claim(9)).toHaveLength(1)
+        })
+      )
+    )
+
+    it.effect("what an answer to a probe has said stands, however the probe ends", () =>
+      run(
+        Effect.gen(function* () {
+          const store = yield* Store
+          yield* enqueue("a/1", "a/2", "a/3")
+          yield* store.tell((yield* claim(1))[0]!.id, refused(500))
+          let now = 0
+          for (const ending of [refused, () => Message.Released()]) {
+            now += 60_000
+            yield* TestClock.setTime(now)
+            const [probe] = yield* claim(9)
+            yield* store.cool("http://a", { until: now + 30_000, why: "it asked to wait" })
+            yield* store.tell(probe!.id, ending(now + 500))
+            yield* TestClock.adjust("29 seconds")
+            expect(yield* claim(9)).toEqual([])
+          }
+        })
+      )
+    )
+
+    it.effect("a download that had begun before does not end what its host has asked for since", () =>
+      run(
+        Effect.gen(function* () {
+          const store = yield* Store
+          yield* enqueue("a/1", "a/2", "a/3")
+          const [first, second] = yield* claim(2)
+          const verdict = { _tag: "WaitUntil", at: 30_000 } as const
+          yield* store.tell(first!.id, Message.Failed({ failure: failure("HostCooling", 30_000), verdict }))
+          yield* store.tell(second!.id, answered)
+          expect(yield* claim(9)).toEqual([])
+        })
+      )
+    )
+
+    it.effect(
+      "resets and server errors leave a host alone after five in a row; an answer in between begins anew",
+      () =>
+        run(
+          Effect.gen(function* () {
+            const store = yield* Store
+            yield* enqueue(...Array.from({ length: 20 }, (_, i) => `a/${i}`))
+            const fail = Effect.flatMap(claim(1), ([row]) =>
+              store.tell(
+                row!.id,
+                Message.Failed({
+                  failure: { reason: "ServerError", detail: "500" },
+                  verdict: { _tag: "Final" }
+                })
+              )
+            )
+            yield* Effect.repeatN(fail, 3)
+            yield* store.tell((yield* claim(1))[0]!.id, answered)
+            yield* Effect.repeatN(fail, 3)
+            expect(yield* store.cooling).toEqual([])
+            yield* fail
+            expect(yield* store.cooling).toEqual([{ origin: "http://a", until: 2000, why: "500" }])
+          })
+        )
+    )
+
+    it.effect("waiting for a host that is left alone ends by each download's own limit", () =>
+      run(
+        Effect.gen(function* () {
+          const store = yield* Store
+          const within = (giveUp: number) => ({ options: { giveUp } })
+          yield* store.enqueue(
+            [
+              accepted("http://a/first"),
+              accepted("http://a/short", within(1000)),
+              accepted("http://a/middle", within(60_000)),
+              accepted("http://a/long")
+            ],
+            { own: true }
+          )
+          const [first] = yield* claim(1)
+          expect(yield* store.expire(undefined, { adopt: false })).toEqual({
+            ended: 0,
+            next: undefined,
+            soonest: undefined
+          })
+          const verdict = { _tag: "WaitUntil", at: 30_000 } as const
+          yield* store.tell(first!.id, Message.Failed({ failure: failure("HostCooling", 30_000), verdict }))
+          // its limit would be over before the host's time
+          expect(yield* store.expire(undefined, { adopt: false })).toMatchObject({
+            ended: 1,
+            soonest: 60_000
+          })
+          yield* TestClock.adjust("30 seconds")
+          const [probe] = yield* claim(1)
+          yield* store.tell(
+            probe!.id,
+            Message.Failed({
+              failure: failure("HostCooling", 40_000),
+              verdict: { _tag: "WaitUntil", at: 70_000 }
+            })
+          )
+          expect(yield* store.expire(undefined, { adopt: false })).toMatchObject({ ended: 1 })
+          const ended = (yield* store.list({ status: ["failed"] })).map(({ failure, url }) => [
+            url,
+            failure?.reason
+          ])
+          expect(ended).toEqual([
+            ["http://a/short", "GaveUp"],
+            ["http://a/middle", "GaveUp"]
+          ])
+        })
+      )
     )
 
     it.effect(

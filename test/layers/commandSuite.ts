@@ -11,10 +11,12 @@ import type { DownloadId } from "../../src/domain/DownloadId.js"
 import * as Message from "../../src/domain/Message.js"
 import type { Command } from "../../src/domain/Selection.js"
 import { transition } from "../../src/domain/Transition.js"
+import { none } from "../../src/domain/Validator.js"
 import { Store } from "../../src/services/Store.js"
 import { accepted, claim, me, one, other, type StoreLayer } from "./storeFixtures.js"
 
-const reset = { reason: "ConnectionReset", detail: "reset" } as const
+// says nothing against its host, which would be left alone
+const reset = { reason: "Truncated", detail: "cut" } as const
 const messages = {
   pause: Message.PauseRequested(),
   resume: Message.ResumeRequested(),
@@ -205,7 +207,8 @@ export const commandSuite = (name: string, layer: StoreLayer, shared: boolean): 
           expect((yield* one("http://h/a", { key: "nightly" })).attached).toBe(true)
           expect((yield* one("http://h/a")).attached).toBe(false)
           const contradicting = yield* one("http://h/b", { key: "nightly" })
-          expect(contradicting.refused?.message).toContain(first.download.id)
+          expect(contradicting.refused?.url).toBe("http://h/b")
+          expect(contradicting.refused?.detail).toContain(`${first.download.id} of http://h/a`)
         })
       )
     )
@@ -319,13 +322,13 @@ export const commandSuite = (name: string, layer: StoreLayer, shared: boolean): 
               ["processing", "run"],
               ["pending", "run"]
             ])
-            expect(yield* store.isAsked(ids[0]!)).toBe(true)
+            expect(yield* store.asked(ids[0]!)).toEqual(Option.some("pause"))
             expect(standing(yield* store.obey)).toEqual([
               ["processing", "paused"],
               ["paused", "paused"]
             ])
             expect(yield* store.obey).toEqual([])
-            expect(yield* store.isAsked(ids[0]!)).toBe(false)
+            expect(yield* store.asked(ids[0]!)).toEqual(Option.none())
           })
       )
     )
@@ -358,7 +361,7 @@ export const commandSuite = (name: string, layer: StoreLayer, shared: boolean): 
             const store = yield* Store
             yield* store.tell(ids[0]!, ways.completed[0]!)
             expect(standing(yield* store.obey)).toEqual([])
-            expect(yield* store.isAsked(ids[0]!)).toBe(false)
+            expect(yield* store.asked(ids[0]!)).toEqual(Option.none())
           })
       )
     )
@@ -463,6 +466,11 @@ export const commandSuite = (name: string, layer: StoreLayer, shared: boolean): 
               )
             }
             const claimed = yield* claim(10)
+            const part = { name: "p", dev: "1", ino: "1" }
+            const left = { size: 5, mtime: "7" }
+            const { id } = claimed[0]!
+            yield* store.tell(id, Message.Identified({ filename: "f", part, total: 9, validator: none }))
+            yield* store.tell(id, Message.Checkpointed({ bytes: 5, total: 9, segments: null, left }))
             const heir = Effect.gen(function* () {
               const theirs = yield* Store
               const portions: Array<boolean> = []
@@ -472,8 +480,10 @@ export const commandSuite = (name: string, layer: StoreLayer, shared: boolean): 
               }
               expect(portions).toEqual([true, true, false])
               expect(yield* theirs.otherOwners).not.toContain(me)
-              const [first] = yield* theirs.getAll([claimed[0]!.id])
-              expect(first).toMatchObject({ status: "pending", owner: null, crashes: 1 })
+              const [first] = yield* theirs.getAll([id])
+              expect(first).toMatchObject({ status: "pending", owner: null, crashes: 1, checkpoint: 5 })
+              // it may have been written to since
+              expect(first!.part).toEqual(part)
               expect(yield* claim(1, true)).toHaveLength(1)
             })
             yield* Effect.provide(heir, layer(other))

@@ -109,7 +109,7 @@ export const storeSuite = (name: string, layer: StoreLayer, shared: boolean): vo
         expect((yield* claim(9, false)).map((row) => row.id)).toEqual([b.download.id])
         expect(yield* claim(9, true)).toEqual([])
         yield* store.tell(a.download.id, Message.Failed({ failure, verdict: { _tag: "RetryAt", at: 2000 } }))
-        expect(yield* store.nextDue({ adopt: false })).toEqual(Option.some(2000))
+        expect(yield* store.nextDue({ adopt: false, since: 0 })).toEqual(Option.some(2000))
         expect(yield* claim(9, false)).toEqual([])
         yield* TestClock.adjust("2 seconds")
         expect(yield* claimOne).toMatchObject({ id: a.download.id, attempt: 2, strikes: [{ at: 0 }] })
@@ -196,6 +196,31 @@ export const storeSuite = (name: string, layer: StoreLayer, shared: boolean): vo
           publishing: finalRecord
         })
       }).pipe(Effect.provide(layer(me)))
+    )
+
+    it.effect(
+      "what was verified by a list is not inherited by who asks for that list: it may say another digest now",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* Store
+          const list = { url: "http://h/SHA256SUMS" } as const
+          const { download } = yield* one("http://h/f", { options: { checksum: list } })
+          yield* claimOne
+          yield* store.tell(download.id, identified)
+          const verified = { ...checksum, from: list.url }
+          const publishing = Message.Publishing({ record: finalRecord, verified })
+          expect(yield* store.tell(download.id, publishing)).toMatchObject({
+            publishing: finalRecord,
+            options: { checksum: verified }
+          })
+          yield* store.tell(download.id, Message.Failed({ failure, verdict: { _tag: "Final" } }))
+          const asking = yield* one("http://h/f", { options: { checksum: list } })
+          expect(asking.download).toMatchObject({ part: null, publishing: null, checkpoint: 0 })
+          yield* store.tell(asking.download.id, Message.CancelRequested())
+          // one more try of the very same asks for the digest that was found
+          const retried = yield* one("http://h/f", { options: { checksum: verified } })
+          expect(retried.download).toMatchObject({ part, publishing: finalRecord })
+        }).pipe(Effect.provide(layer(me)))
     )
 
     it.effect("messages that don't fit are refused and change nothing", () =>

@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as Scope from "effect/Scope"
-import { afterAll } from "vitest"
+import { onTestFinished } from "vitest"
 import { EngineId } from "../../src/domain/Download.js"
 import * as Database from "../../src/layers/Database.js"
 import * as Engine from "../../src/layers/Engine.js"
@@ -22,14 +22,12 @@ import { PartFile, type Shape as Disk } from "../../src/services/PartFile.js"
 import { Wire } from "../../src/services/Wire.js"
 import { bytes } from "../layers/fakes.js"
 
-const directory = FileSystem.mkdtempSync(path.join(os.tmpdir(), "sluice-several-"))
-afterAll(() => FileSystem.rmSync(directory, { recursive: true }))
-
-let files = 0
-
 /** A machine: one database, one disk, one server that sends ten bytes in ten seconds, or never any. */
 export const machine = (withDisk: (disk: Disk) => Disk = (disk) => disk) => {
-  const file = path.join(directory, `${++files}.db`)
+  // of the test, not of this module: files of one project share a process, and with it what modules hold
+  const directory = FileSystem.mkdtempSync(path.join(os.tmpdir(), "sluice-several-"))
+  onTestFinished(() => FileSystem.rmSync(directory, { recursive: true }))
+  const file = path.join(directory, "sluice.db")
   const alive = new Set<EngineId>()
   const { disk, files: kept } = MemoryDisk.make()
   const paths = Effect.sync(() => [...kept.keys()])

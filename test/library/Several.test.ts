@@ -88,6 +88,29 @@ describe("what one engine asks of another's download", () => {
     })
   )
 
+  it.scoped("what a later command replaces before the owner has heard of it is not waited for", () =>
+    Effect.gen(function* () {
+      const { engine } = machine()
+      const owner = yield* engine("owner", { pollInterval: 30_000 })
+      const one = yield* engine("one", looking)
+      const another = yield* engine("another", looking)
+      const { id } = yield* owner.downloads.enqueue(request("never"))
+      yield* TestClock.adjust("1 seconds")
+      for (const [first, then] of [
+        ["pause", "resume"],
+        ["cancel", "pause"]
+      ] as const) {
+        const asking = yield* Effect.fork(Effect.flip(one.downloads[first](id)))
+        yield* TestClock.adjust("100 millis")
+        expect(yield* another.downloads[`${then}All`]({})).toEqual({ changed: 0, asked: 1 })
+        const error = yield* within("250 millis", Fiber.join(asking))
+        expect(error).toMatchObject({ reason: "Refused", detail: expect.stringContaining("since") })
+      }
+      yield* TestClock.adjust("30 seconds")
+      expect(yield* one.downloads.status(id)).toBe("paused")
+    })
+  )
+
   it.scoped("if the owner dies instead of answering, it is done all the same", () =>
     Effect.gen(function* () {
       const { engine, paths } = machine()
@@ -162,6 +185,22 @@ describe("an engine that died", () => {
         { number: 1, engine: "first", status: "pending", toBytes: 10 },
         { number: 2, engine: "heir", status: "processing", endedAt: null, fromBytes: 10 }
       ])
+    })
+  )
+
+  it.scoped("leaves them also to a queue runner that looks whether anything is left", () =>
+    Effect.gen(function* () {
+      const { engine } = machine()
+      const heir = yield* engine("heir", { adopt: true })
+      const first = yield* engine("first", { concurrency: 1 })
+      yield* first.downloads.enqueueAll([request("never"), request("b")])
+      // between two looks of its own
+      yield* TestClock.adjust("3 seconds")
+      yield* first.die
+      const { drained } = heir.downloads
+      yield* Effect.forkScoped(drained)
+      yield* TestClock.adjust("20 seconds")
+      expect((yield* heir.downloads.stats).downloads).toMatchObject({ processing: 1, completed: 1 })
     })
   )
 

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { run } from "./fuzz/Fuzz.js"
 
 const seed = Number(process.env["SLUICE_SEED"] ?? 1)
-const [rounds, count] = [2, 2000]
+const [rounds, count] = [2, 800]
 
 it.live(
   `${rounds * count} answers changed at random, seeds from ${seed}`,

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { run } from "./fuzz/Fuzz.js"
 
 const seed = Number(process.env["SLUICE_SEED"] ?? 1)
-const count = 250
+const count = 100
 
 for (const one of [seed]) {
   it.live(

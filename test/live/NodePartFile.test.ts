@@ -18,6 +18,8 @@ import type { FileFacts } from "../../src/domain/FileFacts.js"
 import * as NodePartFile from "../../src/layers/NodePartFile.js"
 import * as PartWriter from "../../src/layers/PartWriter.js"
 import * as InlineHasher from "../../src/layers/InlineHasher.js"
+import * as Repair from "../../src/layers/Repair.js"
+import { download } from "../domain/Fixtures.js"
 import * as Verifier from "../../src/layers/Verifier.js"
 import type { Handle } from "../../src/services/PartFile.js"
 import { PartFile } from "../../src/services/PartFile.js"
@@ -194,9 +196,11 @@ describe("a handle", () => {
               return onRead
             })
           const counted = { ...handle, readAt }
-          yield* Verifier.make(InlineHasher.make(disk)).verify(
+          const hasher = InlineHasher.make(disk)
+          yield* Verifier.make(hasher, Repair.make({ disk, hasher })).verify(
             { handle: counted, path: at("a"), size },
             { checksum: { algorithm: "sha-256", hex }, digest: undefined },
+            { download: download(), brought: [], pieces: Effect.dieMessage("there are no pieces") },
             { gauge, tell: unused, note: unused, tellBoth: unused }
           )
         }).pipe(Effect.scoped)
@@ -462,6 +466,40 @@ describe("in another process", () => {
         directory
       )
       expect(JSON.parse(reasons)).toEqual(["NotPermitted", "NotPermitted", "NotPermitted", "NotPermitted"])
+    })
+  )
+
+  live("reads, where that is enough, a file that may not be written to", (_disk, directory, at) =>
+    Effect.sync(() => {
+      fs.writeFileSync(at("file"), "what was fetched")
+      fs.chmodSync(at("file"), 0o444)
+      const found = elsewhere(
+        directory,
+        `const handle = (yield* disk.open(path, "read")).value
+         const buffer = Buffer.alloc(100)
+         const read = yield* handle.readAt(buffer, 0)
+         const written = yield* Effect.async((resume) =>
+           handle.writeAt([Buffer.alloc(1)], 0, (error) => resume(Effect.succeed(error?.code))))
+         return JSON.stringify([buffer.toString("latin1", 0, read), written])`,
+        at("file")
+      )
+      expect(JSON.parse(found)).toEqual(["what was fetched", "EBADF"])
+    })
+  )
+
+  live("hashes a finished file that may not be written to", (_disk, directory, at) =>
+    Effect.sync(() => {
+      fs.writeFileSync(at("file"), "what was fetched")
+      fs.chmodSync(at("file"), 0o444)
+      const found = elsewhere(
+        directory,
+        `const InlineHasher = yield* Effect.promise(() => import("./src/layers/InlineHasher.js"))
+         const identity = (yield* disk.facts(path)).value
+         const found = yield* InlineHasher.make(disk).digests({ path, identity, size: 16 }, ["md5"])
+         return found.get("md5")`,
+        at("file")
+      )
+      expect(found).toBe(createHash("md5").update("what was fetched").digest("hex"))
     })
   )
 

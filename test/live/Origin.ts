@@ -12,7 +12,7 @@ import type * as Scope from "effect/Scope"
 import { EventEmitter } from "node:events"
 import type { AddressInfo, Server, Socket } from "node:net"
 import { createServer } from "node:net"
-import { createServer as createTlsServer } from "node:tls"
+import { createServer as createTlsServer, type SecureVersion } from "node:tls"
 import type { Behaviour, Script } from "./origin/Behaviour.js"
 import type { Content } from "./origin/Content.js"
 import { contentOf } from "./origin/Content.js"
@@ -28,7 +28,7 @@ export interface Settings {
   /** @default 0, any free one */
   readonly port?: number
   /** PEM; the origin then speaks TLS. */
-  readonly tls?: { readonly key: string; readonly cert: string }
+  readonly tls?: { readonly key: string; readonly cert: string; readonly maxVersion?: SecureVersion }
 }
 
 export interface Origin {

@@ -151,7 +151,7 @@ describe("a secure connection that is cut without a word", () => {
               })
               yield* response.pipe({ write: () => true, onDrain: () => {}, onFailure: () => {} })
             })
-          ).pipe(Effect.provide(UndiciWire.layerConfigured({ ca: cert })))
+          ).pipe(Effect.provide(UndiciWire.layerConfigured({ tls: { ca: cert } })))
           expect((yield* Effect.flip(reading)).reason).toMatch(/^(Truncated|ConnectionReset)$/)
         }
       })

@@ -155,6 +155,7 @@ describe("a thread", () => {
       const hasher = yield* ThreadHasher.make(nothing, () => {
         started++
         return {
+          isAlive: () => true,
           run: () =>
             Effect.fail(
               new HashThread.ThreadDied({ message: "the thread that hashes has died: out of memory" })
@@ -174,10 +175,33 @@ describe("a thread", () => {
     })
   )
 
+  it.scoped("that dies while it has nothing to do is not given the next file", () =>
+    Effect.gen(function* () {
+      const ended: Array<boolean> = []
+      const hasher = yield* ThreadHasher.make(nothing, () => {
+        const n = ended.push(false) - 1
+        return {
+          isAlive: () => !ended[n]!,
+          run: ({ size }) =>
+            ended[n]!
+              ? Effect.fail(new HashThread.ThreadDied({ message: "it had ended" }))
+              : Effect.succeed({ read: size, digests: [`of ${n}`] }),
+          abandon: () => {},
+          end: Effect.void
+        }
+      })
+      const next = Effect.map(hasher.digests(file, ["md5"]), (found) => found.get("md5"))
+      expect([yield* next, yield* next]).toEqual(["of 0", "of 0"])
+      ended[0] = true
+      expect(yield* next).toBe("of 1")
+    })
+  )
+
   it.scoped("that reads nothing for a minute is given up without waiting for it", () =>
     Effect.gen(function* () {
       let fail: (why: HashThread.ThreadDied) => void = () => {}
       const hasher = yield* ThreadHasher.make(nothing, () => ({
+        isAlive: () => true,
         run: (task) =>
           Effect.async((resume) => {
             fail = (why) => resume(Effect.fail(why))

@@ -305,7 +305,7 @@ it.scopedLive("names are resolved by the resolver, https is spoken, and holding 
     const { cert, key } = selfSigned()
     const origin = yield* makeOrigin({ tls: { cert, key } })
     const wire = UndiciWire.layerConfigured({
-      ca: cert,
+      tls: { ca: cert },
       resolve: (_, answer) => process.nextTick(answer, null, [{ address: "127.0.0.1", family: 4 }])
     })
     yield* Effect.gen(function* () {

@@ -67,6 +67,8 @@ export class Exchange {
   piping = false
   /** Of the answer. */
   status: number | undefined
+  /** When its head came. */
+  answeredAt: number | undefined
   /** What it says of the version: its tag, else its date. */
   validator: string | undefined
   /** The answer is a lie, or of another version than was asked for: what was held may be given up for it. */
@@ -74,6 +76,7 @@ export class Exchange {
   /** What went wrong with it, by the seed. */
   fault = "none"
 
+  private silent = false
   private readonly timers = new Set<() => boolean>()
   private settle: ((ending: Ending) => void) | undefined
 
@@ -87,6 +90,7 @@ export class Exchange {
 
   /** Does it after a while, unless the exchange is over by then. */
   later(delay: number, run: () => void): void {
+    if (this.silent) return
     const cancel = this.sim.after(delay, () => {
       this.timers.delete(cancel)
       if (!this.over && this.sim.lives(this.asked.process)) run()
@@ -100,6 +104,13 @@ export class Exchange {
     this.timers.clear()
     this.piping = false
     this.asked.activity.held = false
+  }
+
+  /** Nothing comes any more, and nobody says so. */
+  silence(): void {
+    for (const cancel of this.timers) cancel()
+    this.timers.clear()
+    this.silent = true
   }
 
   /** Bytes delivered since an instant. */
@@ -143,7 +154,8 @@ export class Exchange {
     const { activity, download, host } = this.asked
     const length = plan.ending === "complete" ? plan.end - plan.start : plan.endsAt!
     // servers that send little at a time, or as much as a socket takes
-    const piece = plan.rate > 1000 ? 65_536 : random.pick([1460, 16_384, 65_536])
+    const usual = plan.rate > 1000 ? 65_536 : random.pick([1460, 16_384, 65_536])
+    const piece = Math.min(usual, plan.resource?.options.piece ?? usual)
     let waiting = false
     sink.onFailure = (error) => this.finish(Effect.fail(error))
     sink.onDrain = () => {
@@ -167,6 +179,7 @@ export class Exchange {
       if (corrupt >= 0 && corrupt < size) chunk[corrupt]! ^= 1
       activity.bytes += size
       this.delivered += size
+      this.watch.took?.(this.asked, size)
       this.log.push([this.sim.now, this.delivered])
       this.sim.note(`wire d${download} +${size} = ${this.delivered}`)
       const more = sink.write(chunk)

@@ -8,6 +8,8 @@ import { ownPartName, partSuffix } from "../../src/domain/FileName.js"
 import { demandsOf } from "./Demands.js"
 import { checkDelivered, checkOutbox, peekOutbox } from "./OutboxOracles.js"
 import { checkRows, resourceOf } from "./Oracles.js"
+import { checkRetries, readTries } from "./Retries.js"
+import { peek } from "./Rows.js"
 import type { World } from "./World.js"
 
 /** Reasons that a download may fail for, given what happened to it. */
@@ -43,6 +45,7 @@ const excuses = (world: World, row: Download): ReadonlySet<Reason> => {
       "ConnectionRefused",
       "ConnectionReset",
       "ConnectTimeout",
+      "DnsFailed",
       "HeadersTimeout",
       "Stalled",
       "Truncated"
@@ -94,7 +97,9 @@ export const checkDirectories = (world: World, rows: ReadonlyArray<Download>): v
   for (const path of disk.entries.all.keys()) {
     const inode = disk.at(path)!
     const maker = rows.find(({ directory, id }) => path === `${directory}/${ownPartName(id)}`)
-    if (maker !== undefined) violation("Engine", `${path} is left behind, and ${maker.id} is ${maker.status}`)
+    // one that is paused finds it again when it goes on, or is cancelled
+    if (maker !== undefined && terminal.has(maker.status))
+      violation("Engine", `${path} is left behind, and ${maker.id} is ${maker.status}`)
     if (inode.maker === "user" || path.endsWith(partSuffix)) continue
     // failed, cancelled or paused at the very last step, after its file had got its name
     const claimed = rows.some(
@@ -118,5 +123,6 @@ export const checkEnd = (world: World, rows: ReadonlyArray<Download>): void => {
     if (entry.finished === undefined) world.violation("Q2", `order ${entry.order.key} was never answered`)
   }
   for (const row of rows) checkOutcome(world, row)
+  checkRetries(world, rows, peek(world.database, readTries))
   checkDirectories(world, rows)
 }

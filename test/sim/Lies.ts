@@ -10,6 +10,8 @@ import type { Seeded } from "./Seeded.js"
 export type Fault =
   | "none"
   | "refused"
+  | "offline"
+  | "unresolved"
   | "connectStall"
   | "reset"
   | "headStall"

@@ -115,6 +115,20 @@ export class OpenFiles {
           inode.truncate(length, this.calls.stamp)
           return ok
         }),
+      size: (done) => {
+        const { random } = this.calls
+        const call: Call<number> = {
+          label: "fstat",
+          path,
+          time: random.chance(0.5) ? 0 : random.log(0.01, 1),
+          apply: () => {
+            this.mayUse(process, file)
+            return Either.right(inode.size)
+          },
+          torn: () => {}
+        }
+        this.calls.start(process, call, (result) => done(Either.merge(result)))
+      },
       facts: this.calls.brief(process, "fstat", path, () => Either.right(factsOf(inode)))
     }
   }

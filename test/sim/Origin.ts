@@ -63,6 +63,8 @@ export interface ResourceOptions {
   readonly shared: number
   /** Each connection ends after so many bytes of a body. */
   readonly endsAfter: number
+  /** The most that is sent at once, in bytes. @default what a socket takes */
+  readonly piece?: number
 }
 
 /** What a server is like that has no quirks. */

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type { Download } from "../../src/domain/Download.js"
+import { defaultPolicy } from "../../src/domain/HostGate.js"
 import * as Database from "../../src/layers/Database.js"
 import * as Engine from "../../src/layers/Engine.js"
 import { defaults, EngineOptions, type EngineOptionsShape } from "../../src/services/EngineOptions.js"
@@ -25,26 +26,16 @@ import type { Entry } from "./Ledger.js"
 import { checkNoReader, checkOutbox, peekOutbox } from "./OutboxOracles.js"
 import { checkRows } from "./Oracles.js"
 import { copyDatabase, peekRows } from "./Rows.js"
+import type { Enough } from "./Noticing.js"
+import type { Told } from "./Told.js"
 import { draw, segmentation, type Ending, type Scenario } from "./Scenario.js"
 import type { CrashKind } from "./SimDisk.js"
 import { dawn, type Driven } from "./Simulator.js"
 import { checkCost, checkResumed, type Reached } from "./Waste.js"
-import { World, type Violation } from "./World.js"
+import { World } from "./World.js"
 
-export interface Report {
-  readonly seed: number
+export interface Report extends Told {
   readonly scenario: Scenario
-  readonly violations: ReadonlyArray<Violation>
-  readonly fingerprint: string
-  readonly steps: number
-  /** Virtual milliseconds. */
-  readonly time: number
-  /** How the processes ended, in order. */
-  readonly endings: ReadonlyArray<string>
-  /** How many downloads ended how. */
-  readonly outcomes: Readonly<Record<string, number>>
-  /** The last lines of the story. */
-  readonly story: ReadonlyArray<string>
 }
 
 export interface RunOptions {
@@ -60,6 +51,8 @@ export interface RunOptions {
   readonly time?: number
   /** Stops after so many steps in all. */
   readonly steps?: number
+  /** Stops when this is true of what was noticed. */
+  readonly enough?: Enough
   readonly onNote?: (line: string) => void
 }
 
@@ -81,6 +74,9 @@ class Run {
   private readonly world: World
   private reached: ReadonlyArray<Reached> = []
   private crashAt = Infinity
+  /** How many violations have been looked at, and whether that is enough. */
+  private judged = 0
+  private enough = false
   private countdown: { readonly text: string; left: number; readonly step: number } | undefined
 
   constructor(
@@ -125,7 +121,14 @@ class Run {
   }
 
   private get cutShort(): boolean {
-    return this.world.sim.steps >= (this.options.steps ?? Infinity)
+    return this.world.sim.steps >= (this.options.steps ?? Infinity) || this.hasEnough
+  }
+
+  private get hasEnough(): boolean {
+    const { violations } = this.world
+    if (violations.length === this.judged) return this.enough
+    this.judged = violations.length
+    return (this.enough = this.options.enough?.(violations) === true)
   }
 
   private heard(line: string): void {
@@ -150,13 +153,14 @@ class Run {
         if (sim.process === mine) this.crashAt = sim.steps
       })
     } else if (ending !== undefined) this.crashAt = sim.steps + ending.step
-    const driven = sim.drive(() => process.exit() !== null || sim.steps >= this.crashAt, {
+    const driven = sim.drive(() => process.exit() !== null || sim.steps >= this.crashAt || this.hasEnough, {
       steps: Math.min(maxSteps, (this.options.steps ?? Infinity) - sim.steps),
       time: this.options.time ?? maxTime
     })
     checkResumed(this.world, this.reached, sim.process)
     this.reached = []
     if (process.exit() !== null) return this.finished(process)
+    if (this.hasEnough) return this.stuck(process, driven)
     if (driven !== "Reached" || ending === undefined) return this.stuck(process, driven)
     if (ending.kind === "stop") return this.stop(process)
     this.crash(process, ending.kind)
@@ -174,6 +178,8 @@ class Run {
       Layer.succeed(EngineOptions, {
         ...defaults,
         concurrency: scenario.concurrency,
+        gate: () => ({ ...defaultPolicy, connections: scenario.perHost }),
+        limits: { rate: scenario.limits.all, perHost: () => scenario.limits.host },
         adopt: scenario.adopt,
         commitInterval: scenario.commitInterval,
         segmentation,

@@ -6,11 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { vi } from "vitest"
 import type { ConsumerBusy } from "../../src/domain/Consumer.js"
+import { defaultPolicy } from "../../src/domain/HostGate.js"
 import type { StoreError } from "../../src/domain/StoreError.js"
 import * as Engine from "../../src/layers/Engine.js"
 import type { Delivery } from "../../src/services/Consumers.js"
 import { Downloads, type Shape as Front } from "../../src/services/Downloads.js"
+import { Pace } from "../../src/layers/Pace.js"
 import { inSteps } from "../../src/layers/DiskSteps.js"
 import { PartFile, type Handle, type Steps as Disk } from "../../src/services/PartFile.js"
 import {
@@ -20,14 +23,13 @@ import {
   type WireRequest,
   type WireResponse
 } from "../../src/services/Wire.js"
+import { unlimited, within } from "./Intake.js"
+import type { Search } from "./Noticing.js"
 import type { RunOptions } from "./Run.js"
 import type { Ending, Order, Scenario } from "./Scenario.js"
-import type { Oracle } from "./Watch.js"
 
-export interface Sabotage {
+export interface Sabotage extends Search {
   readonly what: string
-  /** Who must notice. */
-  readonly noticed: ReadonlyArray<Oracle>
   readonly options: RunOptions
   /** Breaks a rule that no seam leads to, until it is called off. */
   readonly inside?: () => { readonly mockRestore: () => void }
@@ -46,7 +48,7 @@ export const onHandles = (change: (handle: Handle) => Partial<Handle>): typeof E
   const changed = (handle: Handle): Handle => ({ ...handle, ...change(handle) })
   return onDisk((disk) => ({
     create: (path) => Effect.map(disk.create(path), changed),
-    open: (path) => Effect.map(disk.open(path), Option.map(changed))
+    open: (path, access) => Effect.map(disk.open(path, access), Option.map(changed))
   }))
 }
 
@@ -96,7 +98,13 @@ export const onAnswers = (
       Wire,
       Effect.map(Wire, (wire) => ({
         ...wire,
-        request: (request) => Effect.map(wire.request(request), (response) => change(response, request))
+        exchange: (request, onHead) => {
+          const exchange = wire.exchange(request, onHead)
+          const run = Effect.map(exchange.run, (response) =>
+            response === undefined ? undefined : change(response, request)
+          )
+          return { ...exchange, run }
+        }
       }))
     )
   )
@@ -141,8 +149,14 @@ export const quiet = (scenario: Scenario): Scenario => ({
   diskFull: [],
   changes: [],
   user: [],
+  troubles: [],
   endings: [],
-  orders: scenario.orders.map((order) => ({ ...order, interference: undefined }))
+  limits: unlimited,
+  orders: scenario.orders.map((order) => ({
+    ...order,
+    interference: undefined,
+    options: { ...order.options, limitRate: null }
+  }))
 })
 
 const dying = (ending: Ending) => (scenario: Scenario) => ({ ...quiet(scenario), endings: [ending] })
@@ -246,7 +260,12 @@ export const sabotages: ReadonlyArray<Sabotage> = [
       }))
     }
   },
-  { what: "a server that gives two versions one strong tag", noticed: ["B2"], options: { vary: forging } },
+  {
+    what: "a server that gives two versions one strong tag",
+    noticed: ["B2"],
+    from: 9,
+    options: { vary: forging }
+  },
   {
     what: "a link that replaces what is there",
     noticed: ["B5"],
@@ -367,6 +386,7 @@ export const sabotages: ReadonlyArray<Sabotage> = [
   },
   {
     what: "small files that leave their parts",
+    from: 8,
     noticed: ["Engine"],
     options: {
       vary: quiet,
@@ -392,6 +412,58 @@ export const sabotages: ReadonlyArray<Sabotage> = [
         ...request,
         headers: [["Authorization", "Bearer secret"], ...request.headers]
       }))
+    }
+  },
+  ...(
+    [
+      ["of an engine", "process 0 took", { all: 1_000_000, host: undefined }],
+      ["of a host", " from ", { all: undefined, host: 1_000_000 }],
+      ["of a download", " for d", { ...unlimited, download: 1_000_000 }]
+    ] as const
+  ).map(([of, says, limits]): Sabotage => ({
+    what: `a throttle ${of} that lets everything pass`,
+    noticed: ["Limit"],
+    says,
+    options: { vary: (scenario) => within(big(scenario), limits), steps: 20_000 },
+    inside: () => vi.spyOn(Pace.prototype, "pass").mockReturnValue(true)
+  })),
+  {
+    what: "a gate that does not hear when to come back",
+    noticed: ["C4"],
+    says: "before its time",
+    options: {
+      vary: (scenario) => ({
+        ...quiet(scenario),
+        calmAfter: 60_000,
+        troubles: scenario.resources.map(({ host }) => ({
+          host,
+          from: 0,
+          until: 20_000,
+          weather: { busyUntil: 1 }
+        })),
+        orders: scenario.orders.map((order) => ({
+          ...order,
+          interference: undefined,
+          checksum: undefined,
+          largest: undefined,
+          options: { ...order.options, maxRetries: 100_000 }
+        }))
+      }),
+      engine: withoutField("retry-after")
+    }
+  },
+  {
+    what: "a gate without cap",
+    noticed: ["C4"],
+    says: "requests are at work",
+    options: {
+      vary: (scenario) => ({
+        ...quiet(scenario),
+        perHost: 1,
+        concurrency: 4,
+        orders: quiet(scenario).orders.map((order) => ({ ...order, at: 0 }))
+      }),
+      tune: { gate: () => ({ ...defaultPolicy, connections: Infinity }) }
     }
   },
   {

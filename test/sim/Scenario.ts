@@ -2,13 +2,14 @@
  * What happens in a run, drawn from its seed before it starts: the servers, what is asked for, who interferes, when
  * the process dies. A variation replaces parts of it, to prove that the oracles notice a broken rule.
  */
-import type { ConflictPolicy, DownloadOptions } from "../../src/domain/DownloadRequest.js"
+import type { ConflictPolicy, DownloadOptions } from "../../src/domain/DownloadOptions.js"
 import { partName } from "../../src/domain/FileName.js"
 import type { Policy } from "../../src/domain/SegmentPlan.js"
+import { type Limits, limited, unlimited } from "./Intake.js"
+import { drawFilling, drawTroubles, type Trouble } from "./Storms.js"
 import { plainServer, type ResourceOptions, type Tagging } from "./Origin.js"
 import type { Seeded } from "./Seeded.js"
 import type { CrashKind } from "./SimDisk.js"
-import type { Fault } from "./Lies.js"
 import type { Weather } from "./SimWire.js"
 
 /** What somebody does to a download after asking for it. */
@@ -55,14 +56,6 @@ export type Ending =
 /** How a consumer behaves: see Consumption. */
 export type ConsumerKind = "slow" | "jumbled" | "dead"
 
-/** A host that is overloaded, or down. */
-export interface Trouble {
-  readonly host: string
-  readonly from: number
-  readonly until: number
-  readonly fault: Fault
-}
-
 export interface Scenario {
   readonly resources: ReadonlyArray<ResourceOptions>
   /** When which resource is replaced on its server, milliseconds after the start. */
@@ -85,9 +78,12 @@ export interface Scenario {
   readonly diskSpeed: number
   readonly roughDisk: boolean
   readonly lyingSync: boolean
-  /** When which host treats everybody badly, milliseconds after the start. */
+  /** When which host treats everybody badly, milliseconds after the start; of several at once the first counts. */
   readonly troubles: ReadonlyArray<Trouble>
   readonly concurrency: number
+  /** Requests at work at once, at most, by one engine at one host. */
+  readonly perHost: number
+  readonly limits: Limits
   readonly adopt: boolean
   /** The pause after a commit, in milliseconds. */
   readonly commitInterval: number
@@ -311,7 +307,7 @@ export const draw = (random: Seeded): Scenario => {
   const consumers = drawConsumers(random.fork("consumers"))
   const lines = consumers.length === 0 ? instants : consuming
   const meddling = random.fork("meddling")
-  return {
+  return limited(random.fork("limits"), {
     resources: announcing,
     orders,
     changes: some(5, () => ({ at: random.log(10, span), resource: random.int(0, resources.length - 1) })),
@@ -328,18 +324,22 @@ export const draw = (random: Seeded): Scenario => {
     fickleness: random.pick([0, 0.6]),
     corruption: demands.pick([0, 5, 40]),
     calmAfter,
-    diskFull: random.chance(0.15) ? [{ at: random.log(10, span), lasts: random.log(10, 60_000) }] : [],
+    diskFull: random.chance(0.15)
+      ? [{ at: random.log(10, span), lasts: random.log(10, 60_000) }]
+      : drawFilling(random.fork("filling")),
     hardLinks: random.chance(0.9),
     diskSpeed: random.log(500, 500_000),
     roughDisk: random.chance(0.5),
     lyingSync: false,
-    troubles: [],
+    troubles: drawTroubles(random.fork("troubles"), [...new Set(resources.map(({ host }) => host))]),
     concurrency: random.int(1, 4),
+    perHost: random.fork("gate").pick([1, 2, 6]),
+    limits: unlimited,
     adopt: random.chance(0.5),
     commitInterval: demands.pick([0, 2, 50]),
     consumers,
     endings: Array.from({ length: random.pick([0, 1, 2, 3, 3]) }, () => drawEnding(random, lines))
-  }
+  })
 }
 
 export const calmWeather = calm

@@ -119,7 +119,10 @@ export const segmentSabotages: ReadonlyArray<Sabotage> = [
         writeAt: (buffers, position, done) => {
           handle.writeAt(buffers, position, () => {})
           done(undefined)
-        }
+        },
+        // or a file that is shorter than it should be were taken for one that somebody has cut
+        size: (done) => done(Infinity),
+        facts: Effect.map(handle.facts, (facts) => ({ ...facts, size: Infinity }))
       }))
     }
   },

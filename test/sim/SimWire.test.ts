@@ -40,6 +40,7 @@ const setUp = (options: Partial<ResourceOptions> = {}, fault: Fault = "none") =>
       resources: [resource],
       weather: () => ({ [fault]: 1 }),
       fickleness: () => 0,
+      perHost: Infinity,
       connections: () => 1,
       calm: () => false
     },

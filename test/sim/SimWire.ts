@@ -6,7 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type DownloadError, make as makeError } from "../../src/domain/DownloadError.js"
+import { type DownloadError, make as makeError, type Reason } from "../../src/domain/DownloadError.js"
 import { fromPairs } from "../../src/domain/Headers.js"
 import { requestBy } from "../../src/layers/ScopedRequest.js"
 import {
@@ -36,7 +36,12 @@ export interface WireOptions {
   readonly calm: () => boolean
   /** How many connections a download may have. */
   readonly connections: (download: string) => number
+  /** How many requests an engine may have at work at one host. */
+  readonly perHost: number
 }
+
+/** Clocks are read in whole milliseconds, before and after. */
+const rounding = 2
 
 type OnHead = Parameters<Shape["exchange"]>[1]
 
@@ -45,6 +50,8 @@ export class SimWire {
   readonly exchanges: Array<Exchange> = []
   private readonly random: Seeded
   private readonly open = new Set<Exchange>()
+  /** Until when a process was told to leave a host alone. */
+  private readonly waits = new Map<string, number>()
 
   constructor(
     private readonly sim: Simulator,
@@ -100,6 +107,14 @@ export class SimWire {
     for (const exchange of this.open) if (exchange.asked.process === process) this.open.delete(exchange)
   }
 
+  /** The link is lost: what is on its way breaks off, or goes silent. */
+  sever(): void {
+    for (const exchange of this.openExchanges) {
+      if (!exchange.piping || this.random.chance(0.5)) exchange.silence()
+      else exchange.fail(makeError("ConnectionReset", `the connection to ${exchange.asked.host} was lost`))
+    }
+  }
+
   private begin(request: WireRequest, process: number): Exchange {
     const url = new URL(request.url)
     const fields = new Map(request.headers.map(([name, value]) => [name.toLowerCase(), value]))
@@ -132,8 +147,34 @@ export class SimWire {
       this.exchanges.push(exchange)
       this.watch.asked?.(download)
       this.open.add(exchange)
+      this.checkCap(exchange)
+      this.checkPatience(exchange)
     }
     return exchange
+  }
+
+  /** C4: no engine has more requests at work at a host than its gate has places. */
+  private checkCap({ asked: { host, process } }: Exchange): void {
+    const { perHost } = this.options
+    const atWork = this.openExchanges.filter(
+      ({ asked }) => asked.host === host && asked.process === process
+    ).length
+    if (atWork > perHost)
+      this.watch.violation("C4", `${atWork} requests are at work at ${host} where ${perHost} may be`)
+  }
+
+  private toldToWait({ asked: { host, process } }: Exchange, field: string | undefined): void {
+    if (field === undefined) return
+    const until = /^\d+$/.test(field) ? this.sim.now + Number(field) * 1000 : Date.parse(field)
+    const key = `${process} ${host}`
+    this.waits.set(key, Math.max(until, this.waits.get(key) ?? 0))
+  }
+
+  /** C4: who was told when to come back does not come earlier, whatever for. */
+  private checkPatience({ asked: { download, host, process } }: Exchange): void {
+    const early = (this.waits.get(`${process} ${host}`) ?? 0) - this.sim.now
+    if (early > rounding)
+      this.watch.violation("C4", `${host} was asked for d${download} ${Math.ceil(early)} ms before its time`)
   }
 
   private end(exchange: Exchange): void {
@@ -155,11 +196,13 @@ export class SimWire {
     exchange.fault = fault
     const wanted = asked.range === undefined ? "all" : `${asked.range.start}-${asked.range.end ?? ""}`
     this.sim.note(`wire d${asked.download} GET ${asked.host}${asked.path} ${wanted} [${fault}]`)
-    const fail = (delay: number, reason: "ConnectionRefused" | "ConnectionReset", text: string) =>
+    const fail = (delay: number, reason: Reason, text: string) =>
       exchange.later(delay, () => end(Effect.fail(makeError(reason, text))))
     const connect = this.random.log(0.1, 80)
     request.activity.phase = "connecting"
     if (fault === "refused") fail(connect, "ConnectionRefused", `${asked.host} refused the connection`)
+    else if (fault === "offline") fail(connect, "Offline", "the network is down")
+    else if (fault === "unresolved") fail(connect, "DnsFailed", `${asked.host} could not be resolved`)
     else if (fault !== "connectStall") {
       exchange.later(connect, () => {
         request.activity.phase = "awaiting-head"
@@ -188,8 +231,10 @@ export class SimWire {
     const plan = this.plan(exchange, fault)
     const field = (name: string) => plan.headers.find(([one]) => one === name)?.[1]
     exchange.status = plan.status
+    exchange.answeredAt = this.sim.now
     exchange.validator = field("ETag") ?? field("Last-Modified")
     exchange.provokes = lies.has(fault) || plan.status === 416
+    if (plan.status === 429 || plan.status === 503) this.toldToWait(exchange, field("Retry-After"))
     const range = field("Content-Range")
     this.sim.note(
       `wire d${exchange.asked.download} ${plan.status}${plan.version === undefined ? "" : ` v${plan.version.number}`} ${range ?? ""}`

@@ -11,10 +11,11 @@
  * simulated world; `bury` then ends its fibers out of sight, only so that this (real) process leaks nothing.
  */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import type { Scheduler } from "effect/Scheduler"
 import { Fingerprint, Seeded } from "./Seeded.js"
@@ -128,10 +129,14 @@ export class Simulator implements Scheduler, Clock.Clock {
     })
   }
   sleep(duration: Duration.Duration): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
-      const cancel = this.after(Duration.toMillis(duration), () => resume(Effect.void))
-      return Effect.sync(cancel)
-    })
+    // Not `Effect.async`: a fiber that is made to yield right after the registration, and interrupted then, forgets to undo it.
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const due = Deferred.unsafeMake<void>(FiberId.none)
+        const cancel = this.after(Duration.toMillis(duration), () => Deferred.unsafeDone(due, Effect.void))
+        return Effect.onInterrupt(restore(Deferred.await(due)), () => Effect.sync(cancel))
+      })
+    )
   }
 
   // ---- for the simulated parts

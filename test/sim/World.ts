@@ -5,9 +5,10 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { defaultOptions } from "../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../src/domain/DownloadOptions.js"
 import { type Consumption, consumptionOf } from "./Consumption.js"
 import { checkPublished, checkRows, type Evidence } from "./Oracles.js"
+import { Intake } from "./Intake.js"
 import type { Inode } from "./Inode.js"
 import { Ledger } from "./Ledger.js"
 import { Resource } from "./Origin.js"
@@ -19,7 +20,7 @@ import { SimDisk } from "./SimDisk.js"
 import { SimLife } from "./SimLife.js"
 import { SimWire } from "./SimWire.js"
 import { dawn, Simulator } from "./Simulator.js"
-import type { Oracle, Watch } from "./Watch.js"
+import type { Oracle, Taker, Watch } from "./Watch.js"
 
 export interface Violation {
   readonly oracle: Oracle
@@ -40,6 +41,7 @@ export class World implements Watch, Evidence {
   readonly wire: SimWire
   readonly life: SimLife
   readonly ledger: Ledger
+  private readonly intake: Intake
   readonly consumptions: ReadonlyArray<Consumption>
   readonly violations: Array<Violation> = []
   readonly touched = new Set<string>()
@@ -83,8 +85,10 @@ export class World implements Watch, Evidence {
           const { badRanges, corruption, weather } = this.scenario
           if (this.calm) return calmWeather
           const age = sim.now - dawn
-          const trouble = troubles.find((one) => one.host === host && one.from <= age && age < one.until)
-          if (trouble !== undefined) return { [trouble.fault]: 1 }
+          const trouble = troubles.find(
+            (one) => (one.host ?? host) === host && one.from <= age && age < one.until
+          )
+          if (trouble !== undefined) return trouble.weather
           const order = orders.find(({ key }) => key === download)
           const checked = order?.checksum !== undefined
           const announced = order !== undefined && resources[order.resource]?.announces === true
@@ -95,6 +99,7 @@ export class World implements Watch, Evidence {
           }
         },
         calm: () => this.calm,
+        perHost: this.scenario.perHost,
         fickleness: () => (this.calm ? 0 : this.scenario.fickleness),
         connections: (download) =>
           Math.max(
@@ -105,6 +110,7 @@ export class World implements Watch, Evidence {
       },
       this
     )
+    this.intake = new Intake(sim, this.scenario.limits, orders, this)
     this.life = new SimLife(sim)
     this.ledger = new Ledger(orders)
     this.consumptions = this.scenario.consumers.map(consumptionOf)
@@ -153,6 +159,10 @@ export class World implements Watch, Evidence {
     this.violations.push({ oracle, what })
   }
 
+  readonly took = (taker: Taker, bytes: number): void => {
+    if (!this.sim.burying) this.intake.take(taker, bytes)
+  }
+
   readonly published = (path: string, inode: Inode): void => {
     checkPublished(this, path, inode)
   }
@@ -177,7 +187,7 @@ export class World implements Watch, Evidence {
   // ---- what happens by itself
 
   private schedule(): void {
-    const { changes, diskFull, user } = this.scenario
+    const { changes, diskFull, troubles, user } = this.scenario
     const { sim } = this
     for (const { at, resource } of changes) {
       sim.worldAfter(at, () => {
@@ -191,6 +201,14 @@ export class World implements Watch, Evidence {
     for (const { at, lasts } of diskFull) {
       sim.worldAfter(at, () => this.fill(true))
       sim.worldAfter(at + lasts, () => this.fill(false))
+    }
+    for (const { from, host } of troubles) {
+      if (host !== undefined) continue
+      sim.worldAfter(from, () => {
+        if (this.calm) return
+        sim.note("the link is lost")
+        this.wire.sever()
+      })
     }
     for (const act of user) sim.worldAfter(act.at, () => this.act(act))
   }

@@ -4,25 +4,16 @@
  */
 import { setImmediate } from "node:timers/promises"
 import { afterEach, describe, expect, it } from "vitest"
-import { run, type Report } from "./Run.js"
+import { run } from "./Run.js"
+import { noticing } from "./Noticing.js"
 import { betrayed, sabotages } from "./Sabotage.js"
 import { segmentSabotages } from "./SegmentSabotage.js"
+import { complaint } from "./Told.js"
 
 /** Seeds that once broke a promise: an engine interrupted in the instant of its start. */
 const regressions = [433, 605, 809]
 
-const seeds = [...Array.from({ length: 45 }, (_, i) => i + 1), ...regressions]
-
-/** Empty if all oracles are content; else what to read, and how to see it happen. */
-const complaint = (report: Report): string =>
-  report.violations.length === 0
-    ? ""
-    : [
-        `seed ${report.seed} (${report.endings.join(" > ")})`,
-        ...report.violations.map(({ oracle, what }) => `  ${oracle} broken: ${what}`),
-        ...report.story.slice(-40),
-        `replay it with: npm run sim -- --seed ${report.seed} --trace`
-      ].join("\n")
+const seeds = [...Array.from({ length: 15 }, (_, i) => i + 1), ...regressions]
 
 // a run never waits for anything real; the test runner wants to be heard in between
 afterEach(() => setImmediate())
@@ -33,7 +24,7 @@ describe("the engine in a simulated world", () => {
   })
 
   it("does the same again under the same seed", () => {
-    for (const seed of [4, 14, 42]) {
+    for (const seed of [7, 14]) {
       const [first, second] = [run(seed), run(seed)]
       expect(second.fingerprint).toBe(first.fingerprint)
       expect(second.steps).toBe(first.steps)
@@ -47,19 +38,16 @@ describe("the engine in a simulated world", () => {
 })
 
 describe("the oracles notice", () => {
-  it.each([...sabotages, ...segmentSabotages])("$what", ({ inside, noticed, options }) => {
-    const seen = new Set<string>()
+  it.each([...sabotages, ...segmentSabotages])("$what", ({ inside, options, ...search }) => {
     const broken = inside?.()
-    for (let seed = 1; seed <= 10 && !noticed.every((oracle) => seen.has(oracle)); seed++) {
-      for (const { oracle } of run(seed, options).violations) seen.add(oracle)
-    }
+    const seen = noticing(search, (seed, enough) => run(seed, { ...options, enough }))
     broken?.mockRestore()
-    expect([...seen]).toEqual(expect.arrayContaining([...noticed]))
+    expect(seen).toEqual(expect.arrayContaining([...search.noticed]))
   })
 })
 
 describe("a digest that the server announces makes up for", () => {
   it.each(betrayed)("$what", ({ vary }) => {
-    for (let seed = 1; seed <= 5; seed++) expect(complaint(run(seed, { vary }))).toBe("")
+    for (let seed = 1; seed <= 2; seed++) expect(complaint(run(seed, { vary }))).toBe("")
   })
 })

@@ -53,14 +53,14 @@ class Tally {
   readonly refusals = new Refusals()
 }
 
-/** The whole list, before anything of it is recorded; the directories that it names below others are made. */
-const check = (asked: Asked, lists: Stream.Stream<InputFile.List, UsageError>) =>
+/** The whole list (so many downloads stand before it), before anything of it is recorded; the directories that it names below others are made. */
+const check = (asked: Asked, lists: Stream.Stream<InputFile.List, UsageError>, before: number) =>
   Effect.gen(function* () {
     const { cwd } = yield* Surroundings
     const problems: Array<InputFile.Problem> = []
     const directories = new Map<string, Subdirectories.Wanted>()
     let count = 0
-    let seen = asked.urls.length
+    let seen = before
     yield* Stream.runForEach(lists, (list) =>
       Effect.sync(() => {
         const found = Requests.ofList(asked, list, cwd)
@@ -176,10 +176,9 @@ export const run = Effect.fn("sluice.add")(function* (asked: Asked) {
   const { input } = asked
   yield* Target.check(asked)
   yield* Requests.begin(asked, "add")
-  const several = Requests.oneForSeveral(asked, asked.urls.length)
-  if (several !== undefined) return yield* several
   const sums = SumsFiles.make(surroundings.cwd)
-  const urls = yield* sums.inRequests(yield* Requests.ofUrls(asked, surroundings.cwd))
+  const metalinks = yield* Requests.documents(asked, surroundings.cwd)
+  const urls = yield* sums.inRequests(yield* Requests.named(asked, metalinks, surroundings.cwd))
   const twice = input !== undefined && (yield* InputLines.isRegular(input, surroundings))
   const lines =
     input === undefined
@@ -190,7 +189,8 @@ export const run = Effect.fn("sluice.add")(function* (asked: Asked) {
           within: twice || Requests.oneOnly(asked) !== undefined ? undefined : patience
         })
   const lists = Stream.mapEffect(lines, (list) => sums.inList(list, asked.output))
-  if (twice) yield* check(asked, lists)
+  if (twice) yield* check(asked, lists, urls.length)
+  yield* Subdirectories.make(Requests.subdirectories(asked, Requests.entriesOf(metalinks), surroundings.cwd))
   const queue = yield* Queue.openToAdd(asked.db)
   yield* Effect.provide(add(asked, urls, lists), queue)
 })

@@ -27,7 +27,7 @@ const stands: Record<Status, string> = {
   cancelled: "it was cancelled"
 }
 
-const anew = "sluice add with its URL fetches it anew"
+const anew = "sluice add --refetch with its URL fetches it anew"
 
 /** What to do about one that has ended. */
 const instead: Record<Verb, (id: string, status: Status) => string> = {

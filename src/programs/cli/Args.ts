@@ -6,8 +6,11 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Schema from "effect/Schema"
 import * as Checksum from "../../domain/Checksum.js"
+import { maxConnections } from "../../domain/DownloadOptions.js"
 import * as DownloadRequest from "../../domain/DownloadRequest.js"
+import { parseOrigin } from "../../domain/Limits.js"
 import * as Milliseconds from "../../domain/Milliseconds.js"
+import { printable, redactUrl } from "../../domain/Redaction.js"
 
 /** A parser of one argument. The left is a sentence without a full stop. */
 export type Parser<A> = (text: string) => Either.Either<A, string>
@@ -34,11 +37,9 @@ export const count =
 /** How many connections one download may have. */
 export const connections: Parser<number> = (text) =>
   Either.flatMap(count(1)(text), (number) =>
-    number <= DownloadRequest.maxConnections
+    number <= maxConnections
       ? Either.right(number)
-      : Either.left(
-          `${number} connections are too many for one download: ${DownloadRequest.maxConnections} are the limit`
-        )
+      : Either.left(`${number} connections are too many for one download: ${maxConnections} are the limit`)
   )
 
 /** One of a closed set of words. */
@@ -52,6 +53,9 @@ export const choice =
 /** A directory as typed; an empty one is most likely a variable that was never set. */
 export const directory: Parser<string> = (text) =>
   text === "" ? Either.left("the directory is empty; write . for the current one") : Either.right(text)
+
+/** What is kept as it is, and never shown. */
+export const secret: Parser<string> = Either.right
 
 /** A file as typed. */
 export const file: Parser<string> = (text) =>
@@ -116,7 +120,26 @@ export const positiveSize: Parser<number> = (text) =>
     bytes > 0 ? Either.right(bytes) : Either.left(`"${text}" is nothing at all; give at least 1 byte`)
   )
 
+/** Bytes per second, or `off`. */
+export const rate: Parser<number | "off"> = (text) =>
+  text.trim().toLowerCase() === "off"
+    ? Either.right("off")
+    : Either.mapLeft(positiveSize(text), (why) => `${why}, or off`)
+
+/** `https://example.org`, as far as its port. */
+export const origin: Parser<string> = parseOrigin
+
 /** `ALGO:HEX`, or as aria2's lists have it, `ALGO=HEX`; or where it stands, as a URL or a file. */
+/** What can be downloaded from; without a user, as nothing would be sent there. */
+export const url: Parser<string> = (text) =>
+  Either.flatMap(
+    Either.mapLeft(DownloadRequest.parseUrl(text), ({ detail }) => detail),
+    ({ href, password, username }) =>
+      username === "" && password === ""
+        ? Either.right(href)
+        : Either.left(`${printable(redactUrl(href))} must not have a user or password`)
+  )
+
 export const checksum: Parser<Checksum.Expected | Checksum.ChecksumFile> = Checksum.parse
 
 /** On or off. */

@@ -10,7 +10,7 @@ import * as Columns from "./Columns.js"
 import * as Format from "./Format.js"
 import type { Style } from "./Style.js"
 import { style as styleOf } from "./Style.js"
-import type { Entry, Total, View } from "./View.js"
+import type { Behind, Entry, Total, View } from "./View.js"
 
 export interface Look {
   readonly columns: number
@@ -168,6 +168,14 @@ const rest = ({ entries, more: { active, delayed } }: View, room: number): Reado
   return [Columns.truncate(and + joined(parts, room - and.length), room)]
 }
 
+const behindLine = ({ hosts, left, origin, queued, why }: Behind, room: number): string => {
+  const more = why === "" ? "" : ` (${why})`
+  const time = left === undefined ? "" : ` ${Format.wait(left)}`
+  const one = left === undefined ? origin : `${origin}, cooling down`
+  const many = `${hosts} hosts that are left alone, ${origin}${left === undefined ? "" : " for"}`
+  return Columns.truncate(`${queued} queued for ${hosts === 1 ? one : many}${time}${more}`, room)
+}
+
 /** The widest of these names and those before. */
 export const widest = (view: View, before: number): number =>
   view.entries.reduce((most, { name }) => Math.max(most, Columns.width(name)), before)
@@ -179,6 +187,7 @@ export const render = (view: View, look: Look): ReadonlyArray<string> => {
   return [
     ...view.entries.map((entry) => line(entry, at, style).trimEnd()),
     ...rest(view, at.room).map(style.dim),
+    ...(view.behind === undefined ? [] : [style.yellow(behindLine(view.behind, at.room))]),
     ...(view.total === undefined ? [] : [lastLine(view.total, at, style)])
   ]
 }

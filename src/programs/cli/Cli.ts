@@ -12,6 +12,8 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
@@ -26,6 +28,7 @@ import * as Events from "./Events.js"
 import type { CommandError, UsageError } from "./Failures.js"
 import { sentence, trouble } from "./Failures.js"
 import * as Help from "./Help.js"
+import * as LogLine from "./LogLine.js"
 import * as Output from "./Output.js"
 import * as Process from "./Process.js"
 import { Surroundings } from "./Surroundings.js"
@@ -50,13 +53,14 @@ const console = Effect.map(Console.consoleWith(Effect.succeed), (console) => ({
   error: () => Effect.void
 }))
 
-/** Warnings of the engine, one line each. */
+/** What the engine says about itself, as lines; what the command tells in its own words is left out unless asked for. */
 const logger = (output: Output.Shape) =>
   Logger.replace(
     Logger.defaultLogger,
-    Logger.make(({ logLevel, message }) => {
-      const words = Array.isArray(message) ? message : [message]
-      output.unsafeErr(`sluice: ${logLevel.label.toLowerCase()}: ${words.map(String).join(" ")}\n`)
+    Logger.make((line) => {
+      const asked = FiberRefs.getOrDefault(line.context, FiberRef.currentMinimumLogLevel)
+      const detailed = LogLevel.lessThan(asked, LogLevel.Warning)
+      output.unsafeErr(LogLine.format(line, detailed) ?? "")
     })
   )
 
@@ -84,6 +88,17 @@ const wantsJson = (
 
 const known: CommandLine.Commands = new Map(Commands.described.map(({ name, settings }) => [name, settings]))
 
+const levels: Record<CommandLine.LogLevel, LogLevel.Literal> = {
+  all: "All",
+  trace: "Trace",
+  debug: "Debug",
+  info: "Info",
+  warning: "Warning",
+  error: "Error",
+  fatal: "Fatal",
+  none: "None"
+}
+
 /** Does what the arguments ask for. */
 const answer = (asked: CommandLine.Asked, output: Output.Shape) => {
   const manner = { columns: output.columns(), color: output.outColor }
@@ -100,8 +115,12 @@ const answer = (asked: CommandLine.Asked, output: Output.Shape) => {
           : Help.ofCommand(command, manner)
       )
     }
-    case "run":
-      return parse(["node", "sluice", ...asked.args])
+    case "run": {
+      const run = parse(["node", "sluice", ...asked.args])
+      return asked.logLevel === undefined
+        ? run
+        : Logger.withMinimumLogLevel(run, LogLevel.fromLiteral(levels[asked.logLevel]))
+    }
   }
 }
 

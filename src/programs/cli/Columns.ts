@@ -11,7 +11,7 @@ import { stripVTControlCharacters } from "node:util"
 /** Columns on a terminal. */
 export const width = (text: string): number => stringWidth(text)
 
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- its bounds are the first and the last printable character of ASCII
 const plain = /^[\u0020-\u007e]*$/
 
 // made when a text needs it: most names are plain

@@ -16,15 +16,15 @@ export type Commands = ReadonlyMap<string, ReadonlyArray<Setting<unknown>>>
 export const shells = ["bash", "zsh", "fish"] as const
 export type Shell = (typeof shells)[number]
 
-/** As @effect/cli knows them. */
-const logLevels = ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"]
+const logLevels = ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"] as const
+export type LogLevel = (typeof logLevels)[number]
 
 /** What the arguments ask for. */
 export type Asked =
   | { readonly ask: "help"; readonly command: string | undefined }
   | { readonly ask: "version" }
   | { readonly ask: "completions"; readonly shell: Shell }
-  | { readonly ask: "run"; readonly args: ReadonlyArray<string> }
+  | { readonly ask: "run"; readonly args: ReadonlyArray<string>; readonly logLevel?: LogLevel }
 
 /** Options of the program itself that have a value. */
 const ownValued = new Set(["completions", "log-level"])
@@ -48,7 +48,9 @@ const split = (
       rest.push(...args.slice(index + 1))
       break
     }
+    const short = /^-[^-]$/.test(arg) ? brief(arg, known) : undefined
     if (arg === "-h") options.push(["help", "true"])
+    else if (short !== undefined) options.push([short, "true"])
     else if (arg === "-" || !arg.startsWith("-")) rest.push(arg)
     else {
       const equals = arg.indexOf("=")
@@ -74,6 +76,13 @@ const split = (
     }
   }
   return Either.right({ options, rest })
+}
+
+/** The flag that one character stands for. */
+const brief = (arg: string, known: ReadonlyMap<string, Setting<unknown>>): string | undefined => {
+  for (const { arity, name, short } of known.values())
+    if (arity === "flag" && arg === `-${short}`) return name
+  return undefined
 }
 
 /** A value as it may be repeated: what looks like an option with a value could hold a secret. */
@@ -146,19 +155,22 @@ export const read = (args: ReadonlyArray<string>, commands: Commands): Either.Ei
         ? Either.left(`--completions: "${shown(shell)}" is not one of ${shells.join(", ")}`)
         : Either.right({ ask: "completions", shell: asked })
     }
-    const level = own.get("log-level")
-    if (level !== undefined && !logLevels.includes(level))
-      return Either.left(`--log-level: "${shown(level)}" is not one of ${logLevels.join(", ")}`)
+    const wanted = own.get("log-level")
+    const level = logLevels.find((one) => one === wanted)
+    if (wanted !== undefined && level === undefined)
+      return Either.left(`--log-level: "${shown(wanted)}" is not one of ${logLevels.join(", ")}`)
     const why = noSuchCommand(command, commands) ?? wrong(found, commands, known)
     if (why !== undefined) return Either.left(why)
     return Either.right({
       ask: "run",
+      ...(level === undefined ? {} : { logLevel: level }),
       args:
         command === undefined
           ? []
           : [
               command,
-              ...options.flatMap(([name, value]) => [`--${name}`, value]),
+              // @effect/cli has an option of that name as well, which is not found everywhere
+              ...options.flatMap(([name, value]) => (name === "log-level" ? [] : [`--${name}`, value])),
               ...(rest.length > 1 ? ["--", ...rest.slice(1)] : [])
             ]
     })

@@ -6,7 +6,7 @@ import * as CliArgs from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { defaultOptions } from "../../domain/DownloadRequest.js"
+import { defaultOptions } from "../../domain/DownloadOptions.js"
 import * as Add from "./Add.js"
 import * as Consumers from "./Consumers.js"
 import { badUsage, make } from "./Definition.js"
@@ -14,6 +14,7 @@ import { UsageError } from "./Failures.js"
 import * as Get from "./Get.js"
 import * as HeaderFields from "./HeaderFields.js"
 import type { Described } from "./Help.js"
+import { network } from "./NetworkOptions.js"
 import * as Options from "./Options.js"
 import * as QueueCommands from "./QueueCommands.js"
 import * as QueueOptions from "./QueueOptions.js"
@@ -37,22 +38,38 @@ const inputs = (
     checksum,
     connections,
     giveUp,
+    limitEach,
+    lowSpeedLimit,
+    lowSpeedTime,
     maxRetries,
     maxSize,
+    maxTime,
     onConflict,
     retryDelay,
     stallTimeout,
     timeout
   } = values
-  const { dir, group, input, key, output, priority, seal, tags } = values
+  const { dir, group, input, key, metalinks, mirrors, output, priority, seal, tags } = values
   const refetch = values.refetch ? ("always" as const) : defaultOptions.refetch
-  const limits = { connections, giveUp, maxRetries, maxSize, retryDelay, stallTimeout, timeout }
-  const options = { ...limits, checksum, onConflict, refetch }
+  const limits = { connections, giveUp, maxRetries, maxSize, maxTime, retryDelay, stallTimeout, timeout }
+  const speeds = { limitRate: limitEach, lowSpeedLimit, lowSpeedTime }
+  const options = { ...limits, ...speeds, checksum, onConflict, refetch, size: null }
   return HeaderFields.merge({ bearer, headers, referer, user, userAgent }).pipe(
     Either.mapBoth({
       onLeft: (why) => badUsage("Contradiction", why),
       onRight: (fields) => ({
-        ...({ dir, input, key, output, priority, quiet, tags, urls } satisfies Partial<Inputs>),
+        ...({
+          dir,
+          input,
+          key,
+          metalinks,
+          mirrors,
+          output,
+          priority,
+          quiet,
+          tags,
+          urls
+        } satisfies Partial<Inputs>),
         group,
         seal,
         headers: fields,
@@ -70,7 +87,11 @@ const get = make(
       "The same command again goes on with what is unfinished.",
       "The path of each finished file goes to stdout."
     ],
-    usage: ["[OPTIONS] URL...", "[OPTIONS] --input FILE|- [URL...]"],
+    usage: [
+      "[OPTIONS] URL...",
+      "[OPTIONS] --input FILE|- [URL...]",
+      "[OPTIONS] --metalink FILE|URL [URL...]"
+    ],
     examples: [
       ["", "sluice get --dir ~/Downloads https://example.org/file.iso"],
       ["a list, five at once", "sluice get --input list.txt --concurrency 5"],
@@ -80,12 +101,15 @@ const get = make(
     positional: "URL"
   },
   urls,
-  { ...Options.get, ...QueueOptions.marks, ...Options.engine, ...Options.display },
+  { ...Options.get, ...QueueOptions.marks, ...Options.engine, ...network, ...Options.display },
   (found, urls) =>
     Effect.gen(function* () {
-      const { concurrency, db, durability, json, noProgress, quiet } = Sources.valuesOf(found)
+      const values = Sources.valuesOf(found)
+      const { concurrency, connections, db, durability, json, limitRate, noProgress } = values
+      const { perHost, quiet, transport } = values
       const wanted = yield* inputs(found, urls, quiet)
-      yield* Get.get({ ...wanted, concurrency, db, durability, json, noProgress })
+      const engine = { concurrency, connections, durability, limitRate, perHost, transport }
+      yield* Get.get({ ...wanted, network: values, ...engine, db, json, noProgress })
     })
 )
 
@@ -98,7 +122,11 @@ const add = make(
       "What is in the queue already is not added twice.",
       "A list may have any length."
     ],
-    usage: ["[OPTIONS] URL...", "[OPTIONS] --input FILE|- [URL...]"],
+    usage: [
+      "[OPTIONS] URL...",
+      "[OPTIONS] --input FILE|- [URL...]",
+      "[OPTIONS] --metalink FILE|URL [URL...]"
+    ],
     examples: [
       ["", "sluice add --dir ~/Downloads https://example.org/file.iso"],
       ["a list, to be commanded together", "sluice add --input list.txt --tag photos --priority 5"],
@@ -129,8 +157,11 @@ const run = make(
     ]
   },
   CliArgs.none,
-  { ...QueueOptions.run, ...Options.engine, ...Options.display },
-  (found) => Run.run(Sources.valuesOf(found))
+  { ...QueueOptions.run, ...Options.engine, ...network, ...Options.display },
+  (found) => {
+    const values = Sources.valuesOf(found)
+    return Run.run({ ...values, network: values })
+  }
 )
 
 const consumers = make(

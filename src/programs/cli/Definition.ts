@@ -14,6 +14,7 @@ import * as ConfigFile from "./ConfigFile.js"
 import type { CommandError } from "./Failures.js"
 import { UsageError } from "./Failures.js"
 import type { Described } from "./Help.js"
+import { network } from "./NetworkOptions.js"
 import * as Options from "./Options.js"
 import type { Output } from "./Output.js"
 import * as QueueOptions from "./QueueOptions.js"
@@ -32,6 +33,7 @@ const configurable: ReadonlyArray<Setting<unknown>> = Object.values({
   ...Options.common,
   ...Options.display,
   ...Options.engine,
+  ...network,
   ...QueueOptions.ls,
   ...QueueOptions.add
 }).filter(({ name, typed }) => name !== "config" && !typed)

@@ -4,11 +4,12 @@
  */
 import type { Attempt } from "../../domain/Attempt.js"
 import * as Checksums from "../../domain/Checksum.js"
-import type { Download } from "../../domain/Download.js"
+import type { Download, Source } from "../../domain/Download.js"
 import { pathOf, percent, terminal } from "../../domain/Download.js"
 import { adviceOf } from "../../domain/DownloadError.js"
-import { type DownloadOptions, defaultOptions } from "../../domain/DownloadRequest.js"
+import { type DownloadOptions, defaultOptions } from "../../domain/DownloadOptions.js"
 import { redactUrl } from "../../domain/Redaction.js"
+import type { CoolingHost } from "../../domain/Stats.js"
 import * as Columns from "./Columns.js"
 import { delayOf, headerNames } from "./Events.js"
 import * as Format from "./Format.js"
@@ -17,13 +18,15 @@ import { type Style, style } from "./Style.js"
 import { ofTotal } from "./Summary.js"
 import type { Column } from "./Table.js"
 import { render } from "./Table.js"
-import { stateOf } from "./View.js"
+import { leftAlone, stateOf } from "./View.js"
 
 export interface Manner {
   /** Undefined where there is no terminal. */
   readonly columns: number | undefined
   readonly color: boolean
   readonly now: number
+  /** The host that it waits for, where that is left alone. */
+  readonly cooling?: CoolingHost | undefined
 }
 
 type Field = readonly [name: string, value: string]
@@ -45,6 +48,7 @@ const chosen = (options: DownloadOptions): string => {
     options.stallTimeout === defaultOptions.stallTimeout
       ? ""
       : `stall-timeout ${Format.duration(options.stallTimeout)}`,
+    options.maxTime === null ? "" : `max-time ${Format.duration(options.maxTime)}`,
     options.giveUp === defaultOptions.giveUp ? "" : `give-up ${Format.duration(options.giveUp)}`,
     options.onConflict === defaultOptions.onConflict ? "" : `on-conflict ${options.onConflict}`,
     options.connections === defaultOptions.connections ? "" : `connections ${options.connections}`,
@@ -54,9 +58,9 @@ const chosen = (options: DownloadOptions): string => {
   return parts.filter((part) => part !== "").join(", ")
 }
 
-const statusOf = (download: Download, now: number): string => {
+const statusOf = (download: Download, { cooling, now }: Manner): string => {
   const { desired, status } = download
-  const state = terminal.has(status) || status === "paused" ? "" : stateOf(download, now)
+  const state = terminal.has(status) || status === "paused" ? "" : stateOf(download, now, cooling)
   const wish =
     (desired === "paused" && status !== "paused") || (desired === "cancelled" && status !== "cancelled")
       ? `to be ${desired}`
@@ -75,7 +79,13 @@ const amount = (download: Download): string => {
     : `${ofTotal(bytes, download.total)}${done === undefined ? "" : ` (${done}%)`}`
 }
 
-const fields = (download: Download, now: number): ReadonlyArray<Field> => {
+const sourceLine = ({ aside, url, used }: Source): string => {
+  const state = aside !== null ? ` (set aside: ${aside.detail})` : used ? " (in use)" : ""
+  return Format.printable(url + state)
+}
+
+const fields = (download: Download, manner: Manner): ReadonlyArray<Field> => {
+  const { cooling, now } = manner
   const { checksum } = download.options
   const announced = download.validator?.digest
   const { failure } = download
@@ -83,8 +93,10 @@ const fields = (download: Download, now: number): ReadonlyArray<Field> => {
   return [
     ["id", download.id],
     ["url", Format.printable(download.url)],
-    ["status", statusOf(download, now)],
+    ["sources", (download.sources ?? []).map(sourceLine).join("\n")],
+    ["status", statusOf(download, manner)],
     ["why", failure === null ? "" : Format.printable(failure.detail)],
+    ["host", cooling === undefined ? "" : Format.printable(leftAlone(cooling, now))],
     [
       "what to do",
       failure === null || !(terminal.has(download.status) || download.status === "waiting")
@@ -120,7 +132,10 @@ const fields = (download: Download, now: number): ReadonlyArray<Field> => {
 
 /** A field, its value in lines of its own width where there is a terminal. */
 const line = ([name, value]: Field, { bold }: Style, columns: number | undefined): string => {
-  const lines = columns === undefined ? [value] : wrap(value, Math.max(20, columns - indent))
+  const lines =
+    columns === undefined
+      ? [value.replaceAll("\n", ", ")]
+      : value.split("\n").flatMap((one) => wrap(one, Math.max(20, columns - indent)))
   return `${bold(Columns.pad(name, indent))}${lines.join(`\n${" ".repeat(indent)}`)}\n`
 }
 
@@ -189,7 +204,7 @@ const tries = (
 export const page = (download: Download, attempts: ReadonlyArray<Attempt>, manner: Manner): string => {
   const painted = style(manner.color)
   return (
-    fields(download, manner.now)
+    fields(download, manner)
       .filter(([, value]) => value !== "")
       .map((field) => line(field, painted, manner.columns))
       .join("") + (attempts.length === 0 ? "" : `\n${tries(download, attempts, manner, painted)}`)

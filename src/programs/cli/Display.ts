@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Download } from "../../domain/Download.js"
 import type { DownloadId } from "../../domain/DownloadId.js"
+import type { HostEvent } from "../../domain/HostEvent.js"
 import type { Active } from "../../services/Supervisor.js"
 import * as Events from "./Events.js"
 import * as Format from "./Format.js"
@@ -23,6 +24,8 @@ import type { Known } from "./View.js"
 export interface Display {
   /** Says what happened, in order. */
   readonly tell: (events: ReadonlyArray<Events.Change>) => Effect.Effect<void, Output.OutputClosed>
+  /** Says what happened to hosts. */
+  readonly hosts: (events: ReadonlyArray<HostEvent>) => Effect.Effect<void, Output.OutputClosed>
   /** Shows how far downloads are, until it is interrupted. */
   readonly progress: (
     known: Known,
@@ -57,10 +60,11 @@ const progressInterval = 500
 const json = (
   output: Output.Shape,
   messages: Display
-): Pick<Display, "tell" | "progress" | "interrupted"> => {
+): Pick<Display, "tell" | "hosts" | "progress" | "interrupted"> => {
   const tell: Display["tell"] = (events) => output.out(events.map(Events.encode).join(""))
   return {
     tell,
+    hosts: (events) => output.out(events.map(Events.encode).join("")),
     progress: (known, active) => {
       let told: ReadonlyMap<DownloadId, number> = new Map()
       return Effect.gen(function* () {
@@ -101,6 +105,8 @@ const sentences = (output: Output.Shape, { json, noProgress, quiet }: Options): 
     line(event, all) + (event.event === "failed" && toldAtOnce() ? failed(event, style) : "")
   return {
     tell: (events) => Effect.zipRight(say(quiet ? "" : events.map(told).join("")), results(output, events)),
+    // a board shows them itself
+    hosts: (events) => say(all ? events.map(hostLine).join("") : ""),
     progress: (known, active) => {
       shown = known
       return drawn ? Progress.draw(output, known, active) : Effect.never
@@ -126,6 +132,13 @@ const results = (output: Output.Shape, events: ReadonlyArray<Events.Change>) => 
 
 const failed = (event: Extract<Events.Change, { readonly event: "failed" }>, style: Style.Style): string =>
   `${style.red("failed")} ${Format.printable(event.url)}: ${Format.printable(event.detail)}\n`
+
+const hostLine = ({ at, origin, until, why }: HostEvent): string =>
+  Format.printable(
+    until === null
+      ? `${origin} answers again`
+      : `${origin} is left alone for ${Format.wait(Date.parse(until) - Date.parse(at))}${why === null || why === "" ? "" : `: ${why}`}`
+  ) + "\n"
 
 /** The sentence for a change, with its line end; `all`: also for those that a board shows. */
 const line = (event: Events.Change, all: boolean): string => {

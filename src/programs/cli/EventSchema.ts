@@ -6,9 +6,10 @@ import * as Schema from "effect/Schema"
 import * as Downloads from "../../domain/Download.js"
 import { Reason } from "../../domain/DownloadError.js"
 import { about, amounts, DownloadEvent } from "../../domain/DownloadEvent.js"
+import { HostEvent } from "../../domain/HostEvent.js"
 import { Algorithm } from "../../domain/Checksum.js"
 import { DownloadId } from "../../domain/DownloadId.js"
-import { DownloadOptions } from "../../domain/DownloadRequest.js"
+import { DownloadOptions } from "../../domain/DownloadOptions.js"
 import { Result, Voucher } from "../../domain/Verification.js"
 
 /** Bytes arrived; at most every 500 ms per download. They may not be on stable storage yet. */
@@ -26,6 +27,9 @@ export const Failure = Schema.Struct({
   exit: Schema.Int
 })
 const time = Schema.NullOr(Schema.String)
+
+/** A host that is left alone. */
+const cooling = Schema.Struct({ origin: Schema.String, until: Schema.String, why: Schema.String })
 
 /** How a download stands. */
 const standing = {
@@ -47,6 +51,8 @@ const standing = {
   nextAttemptAt: time,
   reason: Schema.NullOr(Reason),
   detail: Schema.NullOr(Schema.String),
+  /** Its host, where that is left alone and the download waits; else null. */
+  cooling: Schema.NullOr(cooling),
   createdAt: Schema.String,
   updatedAt: Schema.String,
   finishedAt: time
@@ -90,6 +96,7 @@ export const Shown = Schema.Struct({
   httpStatus: Schema.NullOr(Schema.Int),
   advice: Schema.NullOr(Schema.String),
   waitingSince: time,
+  begunAt: time,
   attempts: Schema.Array(Try)
 })
 
@@ -151,15 +158,75 @@ export const Statistics = Schema.Struct({
   downloads: Schema.Record({ key: Downloads.Status, value: Schema.Int }),
   /** Of completed downloads that are still listed. */
   bytes: Schema.NonNegative,
-  cooling: Schema.Array(Schema.Struct({ origin: Schema.String, until: Schema.String, why: Schema.String })),
+  /** Tries after the first, of all that are listed. */
+  retries: Schema.Int,
+  /** What has ended in the last minute, hour and day; `bytes` of what was completed in it. */
+  recent: Schema.Array(
+    Schema.Struct({
+      seconds: Schema.Number,
+      completed: Schema.Int,
+      failed: Schema.Int,
+      bytes: Schema.NonNegative
+    })
+  ),
+  /** Why downloads failed, or wait. */
+  reasons: Schema.Array(Schema.Struct({ status: Downloads.Status, reason: Reason, downloads: Schema.Int })),
+  /** Those with most downloads, of `hostCount` in all. */
+  hosts: Schema.Array(
+    Schema.Struct({
+      origin: Schema.String,
+      unfinished: Schema.Int,
+      completed: Schema.Int,
+      failed: Schema.Int,
+      bytes: Schema.NonNegative
+    })
+  ),
+  hostCount: Schema.Int,
+  cooling: Schema.Array(cooling),
   engines: Schema.Array(
     Schema.Struct({
       id: Schema.String,
       pid: Schema.NullOr(Schema.Int),
       startedAt: Schema.String,
+      adopts: Schema.Boolean,
       alive: Schema.Boolean
     })
   )
+})
+
+/**
+ * A line of `watch --json`: how it stands. `bytes` is what the completed ones have, `speed` bytes a second (null while that is not known);
+ * `active` has a thousand at most, `delayed` the twenty that go on soonest.
+ */
+export const Watched = Schema.Struct({
+  v: Schema.Literal(1),
+  event: Schema.Literal("watch"),
+  at: Schema.String,
+  downloads: Schema.Record({ key: Downloads.Status, value: Schema.Int }),
+  bytes: Schema.NonNegative,
+  speed: Schema.NullOr(Schema.Number),
+  active: Schema.Array(
+    Schema.Struct({
+      id: DownloadId,
+      url: Schema.String,
+      bytes: Schema.NonNegative,
+      total: Schema.NullOr(Schema.NonNegative),
+      speed: Schema.NullOr(Schema.Number),
+      attempt: Schema.Int
+    })
+  ),
+  delayed: Schema.Array(
+    Schema.Struct({
+      id: DownloadId,
+      url: Schema.String,
+      status: Downloads.Status,
+      reason: Schema.NullOr(Reason),
+      detail: Schema.NullOr(Schema.String),
+      nextAttemptAt: time
+    })
+  ),
+  cooling: Statistics.fields.cooling,
+  engines: Statistics.fields.engines
 })
 
 /** A line of `consumers ls --json`. `behind` counts as far as 10000; `reader` is the engine that reads it, null for nobody. */
@@ -182,6 +249,18 @@ export const ConsumerRemoved = Schema.Struct({
   name: Schema.String
 })
 
+/** A line of `limit --json`: one limit that is set. `origin` where it is of a host, `download` (its id) where it is of one. */
+export const Limit = Schema.Struct({
+  v: Schema.Literal(1),
+  event: Schema.Literal("limit"),
+  at: Schema.String,
+  of: Schema.Literal("all", "host", "download"),
+  origin: Schema.NullOr(Schema.String),
+  download: Schema.NullOr(Schema.String),
+  /** Bytes per second. */
+  rate: Schema.Int
+})
+
 /** One change of one download. */
 export const Change = Schema.Union(...DownloadEvent.members, Progress, Interrupted)
 export type Change = typeof Change.Type
@@ -189,6 +268,7 @@ export type Change = typeof Change.Type
 /** Any line that `--json` writes. */
 export const Event = Schema.Union(
   ...Change.members,
+  HostEvent,
   Failure,
   Listed,
   Shown,
@@ -196,6 +276,8 @@ export const Event = Schema.Union(
   Affected,
   Verified,
   Statistics,
+  Watched,
+  Limit,
   Consumer,
   ConsumerRemoved
 )

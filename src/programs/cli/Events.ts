@@ -10,10 +10,14 @@ import { pathOf, percent, retryCount } from "../../domain/Download.js"
 import { adviceOf } from "../../domain/DownloadError.js"
 import { base, held, iso } from "../../domain/DownloadEvent.js"
 import type { DownloadId } from "../../domain/DownloadId.js"
+import type { Limited } from "../../domain/Limits.js"
 import { redactUrl } from "../../domain/Redaction.js"
 import type { Affected } from "../../domain/Selection.js"
-import type { Stats } from "../../domain/Stats.js"
+import type { CoolingHost } from "../../domain/Stats.js"
+import type { Counts, Report } from "../../domain/Survey.js"
 import type { Verification } from "../../domain/Verification.js"
+import type { Meter } from "./Meter.js"
+import type { Watched } from "./Watched.js"
 import type { Change, Commanded, Event, Try, Verb } from "./EventSchema.js"
 
 export { Change, Event } from "./EventSchema.js"
@@ -39,7 +43,9 @@ export const interrupted = (download: Download, at: number): Change => ({
 
 const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at))
 
-const standing = (download: Download) => ({
+const cool = ({ origin, until, why }: CoolingHost) => ({ origin, until: iso(until), why })
+
+const standing = (download: Download, cooling: CoolingHost | undefined) => ({
   ...base(download, download.updatedAt),
   status: download.status,
   outcome: download.outcome,
@@ -56,12 +62,17 @@ const standing = (download: Download) => ({
   nextAttemptAt: isoOrNull(download.nextAttemptAt),
   reason: download.failure?.reason ?? null,
   detail: download.failure?.detail ?? null,
+  cooling: cooling === undefined ? null : cool(cooling),
   createdAt: iso(download.createdAt),
   updatedAt: iso(download.updatedAt),
   finishedAt: isoOrNull(download.finishedAt)
 })
 
-export const listed = (download: Download): Event => ({ ...standing(download), event: "download" })
+/** `cooling`: its host, where that is left alone and the download waits for it. */
+export const listed = (download: Download, cooling?: CoolingHost): Event => ({
+  ...standing(download, cooling),
+  event: "download"
+})
 
 /** Milliseconds until the next try, as was decided when this one ended. */
 export const delayOf = ({ endedAt, nextAttemptAt }: Attempt): number | null =>
@@ -88,8 +99,12 @@ const tried = (attempt: Attempt): typeof Try.Type => ({
 export const headerNames = ({ headers }: Download): ReadonlyArray<string> =>
   Redacted.value(headers).map(([name]) => name)
 
-export const shown = (download: Download, attempts: ReadonlyArray<Attempt>): Event => ({
-  ...standing(download),
+export const shown = (
+  download: Download,
+  attempts: ReadonlyArray<Attempt>,
+  cooling?: CoolingHost
+): Event => ({
+  ...standing(download, cooling),
   event: "details",
   desired: download.desired,
   output: download.output,
@@ -102,6 +117,7 @@ export const shown = (download: Download, attempts: ReadonlyArray<Attempt>): Eve
   httpStatus: download.failure?.status ?? null,
   advice: download.failure === null ? null : adviceOf(download.failure.reason),
   waitingSince: isoOrNull(download.waitingSince),
+  begunAt: isoOrNull(download.begunAt),
   attempts: attempts.map(tried)
 })
 
@@ -150,19 +166,68 @@ export const verification = (
   detail
 })
 
-export const statistics = (stats: Stats, at: number): Event => ({
+export const limit = (limited: Limited, rate: number, at: number): Event => ({
+  v: 1,
+  event: "limit",
+  at: iso(at),
+  of: limited.of,
+  origin: limited.of === "host" ? limited.origin : null,
+  download: limited.of === "download" ? limited.id : null,
+  rate
+})
+
+export const statistics = (stats: Report, at: number): Event => ({
   v: 1,
   event: "stats",
   at: iso(at),
   downloads: stats.downloads,
   bytes: stats.bytes,
-  cooling: stats.cooling.map(({ origin, until, why }) => ({ origin, until: iso(until), why })),
-  engines: stats.engines.map(({ alive, id, pid, startedAt }) => ({
+  retries: stats.retries,
+  recent: stats.recent.map(({ span, ...rest }) => ({ seconds: span / 1000, ...rest })),
+  reasons: stats.reasons,
+  hosts: stats.hosts,
+  hostCount: stats.hostCount,
+  cooling: stats.cooling.map(cool),
+  engines: stats.engines.map(({ adopts, alive, id, pid, startedAt }) => ({
     id,
     pid,
     startedAt: iso(startedAt),
+    adopts,
     alive
   }))
+})
+
+/** What `watch` sees. */
+export const watched = (
+  { active, engines, glance }: Pick<Watched, "active" | "engines" | "glance">,
+  { bytes, ended, unfinished }: Counts,
+  meter: Meter,
+  at: number
+): Event => ({
+  v: 1,
+  event: "watch",
+  at: iso(at),
+  downloads: { ...unfinished, ...ended },
+  bytes,
+  speed: active.length === 0 ? null : (meter.total.speed ?? null),
+  active: glance.working.map((download) => ({
+    id: download.id,
+    url: download.url,
+    bytes: download.checkpoint,
+    total: download.total,
+    speed: meter.downloads.get(download.id)?.speed ?? null,
+    attempt: download.attempt
+  })),
+  delayed: glance.delayed.map((download) => ({
+    id: download.id,
+    url: download.url,
+    status: download.status,
+    reason: download.failure?.reason ?? null,
+    detail: download.failure?.detail ?? null,
+    nextAttemptAt: isoOrNull(download.nextAttemptAt)
+  })),
+  cooling: glance.cooling.map(cool),
+  engines: engines.map(({ startedAt, ...engine }) => ({ ...engine, startedAt: iso(startedAt) }))
 })
 
 export const consumer = ({ createdAt, ...rest }: Consumer, at: number): Event => ({

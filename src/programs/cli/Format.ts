@@ -53,7 +53,7 @@ export const wait = (millis: number): string => {
   return spaced(prettyMs(upTo(unit, millis), { compact: true }))
 }
 
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const control = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
 
 /** Text that can't move the cursor, colour, reorder or break a line. */

@@ -12,6 +12,7 @@ import * as Display from "./Display.js"
 import * as Engine from "./Engine.js"
 import { Unfinished } from "./Failures.js"
 import * as Invocation from "./Invocation.js"
+import * as Network from "./Network.js"
 import { Output } from "./Output.js"
 import { Refusals } from "./Refusals.js"
 import * as Requests from "./Requests.js"
@@ -74,9 +75,12 @@ export const get = Effect.fn("sluice.get")(function* (asked: Requests.Asked) {
   const session = Session.make(display, "asked")
   const database = Database.locate(asked.db, surroundings)
   yield* Database.prepare(database)
+  const network = yield* Network.options(asked.network)
   const engine = yield* Engine.load
   return yield* download(wanted, session, display, asked).pipe(
-    Effect.provide(engine.layer({ database: database.path, adopt: false, ...Engine.options(asked) })),
+    Effect.provide(
+      engine.layer({ database: database.path, adopt: false, ...Engine.options(asked), ...network })
+    ),
     // after the layer has closed: what is said to be saved is saved
     Session.onInterrupt(session, display, Invocation.again(surroundings))
   )

@@ -59,8 +59,8 @@ const heading = (text: string, { color }: Manner): string =>
   color ? `\u001b[1m${text}:\u001b[22m` : `${text}:`
 
 /** As in `--dir DIR`. */
-export const spelled = ({ arity, kind, name }: Setting<unknown>): string =>
-  `--${name}${arity === "flag" ? "" : ` ${kind}`}${arity === "many" ? "..." : ""}`
+export const spelled = ({ arity, kind, name, short }: Setting<unknown>): string =>
+  `${short === undefined ? "" : `-${short}, `}--${name}${arity === "flag" ? "" : ` ${kind}`}${arity === "many" ? "..." : ""}`
 
 const meaning = ({ description, typed }: Setting<unknown>): string =>
   typed ? `${description} Only on the command line.` : description

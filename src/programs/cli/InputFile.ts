@@ -10,13 +10,14 @@
  *   header=Accept-Language: en
  * ```
  *
- * A line that begins with a space or a tab is an option of the URL above it. aria2 writes mirrors on the URL's line, with tabs
- * between them; sluice has none yet, and says so rather than leave them out.
+ * A line that begins with a space or a tab is an option of the URL above it. Mirrors of a URL stand on its line, with tabs
+ * between them.
  */
 import * as Either from "effect/Either"
 import type { ChecksumFile, Expected } from "../../domain/Checksum.js"
-import type { Header } from "../../domain/DownloadRequest.js"
+import type { Header, Mirror } from "../../domain/DownloadRequest.js"
 import * as FileName from "../../domain/FileName.js"
+import type { Pieces } from "../../domain/Pieces.js"
 import { printable } from "../../domain/Redaction.js"
 import * as Args from "./Args.js"
 import { didYouMean } from "./Nearest.js"
@@ -26,10 +27,17 @@ export interface Entry {
   /** Of its URL, from 1 on. */
   readonly line: number
   readonly url: string
+  readonly mirrors: ReadonlyArray<string | Mirror>
   /** Directories below the target directory, and the file's name. */
   readonly out: { readonly below: ReadonlyArray<string>; readonly name: string } | undefined
   readonly dir: string | undefined
   readonly checksum: Expected | ChecksumFile | undefined
+  /** Bytes that the file must have. Only metalinks say it. */
+  readonly size?: number | undefined
+  /** Digests of its pieces. Only metalinks have them. */
+  readonly pieces?: Pieces | undefined
+  /** Bytes per second. */
+  readonly limitRate: number | undefined
   readonly headers: ReadonlyArray<Header>
 }
 
@@ -55,9 +63,11 @@ export const outPath: Args.Parser<NonNullable<Entry["out"]>> = FileName.checkPat
 interface Draft {
   line: number
   url: string
+  mirrors?: ReadonlyArray<string>
   out?: Entry["out"]
   dir?: string
   checksum?: Expected | ChecksumFile
+  limitRate?: number
   headers?: Array<Header>
 }
 
@@ -65,7 +75,10 @@ interface Draft {
 type Option = (draft: Draft, value: string) => Either.Either<unknown, string>
 
 const once =
-  <K extends "out" | "dir" | "checksum">(key: K, parse: Args.Parser<NonNullable<Draft[K]>>): Option =>
+  <K extends "out" | "dir" | "checksum" | "limitRate">(
+    key: K,
+    parse: Args.Parser<NonNullable<Draft[K]>>
+  ): Option =>
   (draft, value) =>
     draft[key] === undefined
       ? Either.map(parse(value), (read) => {
@@ -73,10 +86,15 @@ const once =
         })
       : Either.left("it was given twice")
 
+const limitRate = once("limitRate", Args.positiveSize)
+
 const options: ReadonlyMap<string, Option> = new Map([
   ["out", once("out", outPath)],
   ["dir", once("dir", Args.directory)],
   ["checksum", once("checksum", Args.checksum)],
+  ["limit-rate", limitRate],
+  // as aria2 calls it
+  ["max-download-limit", limitRate],
   ["header", (draft, value) => Either.map(Args.header(value), (field) => (draft.headers ??= []).push(field))]
 ])
 
@@ -88,7 +106,7 @@ const readOption = (draft: Draft | undefined, text: string): string | undefined 
   if (option === undefined) {
     return /^https?:\/\//i.test(text)
       ? "a URL must be at the beginning of its line"
-      : `"${printable(name, 40)}" is not an option of lists (out, dir, checksum, header)${didYouMean(name, options.keys())}`
+      : `"${printable(name, 40)}" is not an option of lists (out, dir, checksum, limit-rate, header)${didYouMean(name, options.keys())}`
   }
   if (equals < 0) return `${name} has no value; write ${name}=...`
   return Either.match(option(draft, text.slice(equals + 1).trim()), {
@@ -97,9 +115,18 @@ const readOption = (draft: Draft | undefined, text: string): string | undefined 
   })
 }
 
-const wrongUrl = (text: string): string | undefined => {
-  if (text.includes("\t")) return "mirrors are not possible yet; keep one URL per line"
-  return /\shttps?:\/\//i.test(text) ? "there is more than one URL; keep one per line" : undefined
+const wrongUrl = (text: string): string | undefined =>
+  /[^\t\S]https?:\/\//i.test(text)
+    ? "there is more than one URL; keep one per line, or put tabs between a URL and its mirrors"
+    : undefined
+
+const urlsOf = (text: string): Pick<Draft, "url" | "mirrors"> => {
+  if (!text.includes("\t")) return { url: text }
+  const [url, ...mirrors] = text
+    .split("\t")
+    .map((one) => one.trim())
+    .filter((one) => one !== "")
+  return { url: url!, mirrors }
 }
 
 /** Reads a list line by line, so that nobody has to hold all of it. */
@@ -127,7 +154,7 @@ export const reader = (): Reader => {
       else if (isOption) why = readOption(draft, trimmed)
       else why = wrongUrl(trimmed)
       // what follows belongs to this URL even if it can't be used
-      if (!isOption) draft = { line: number, url: trimmed }
+      if (!isOption) draft = { line: number, ...urlsOf(trimmed) }
       if (why !== undefined) problems.push({ line: number, why })
       else if (!isOption) drafts.push(draft!)
     },
@@ -143,12 +170,16 @@ export const reader = (): Reader => {
 
 const none: ReadonlyArray<Header> = []
 
-const entry = ({ checksum, dir, headers, line, out, url }: Draft): Entry => ({
+const noMirrors: ReadonlyArray<string> = []
+
+const entry = ({ checksum, dir, headers, limitRate, line, mirrors, out, url }: Draft): Entry => ({
   line,
   url,
+  mirrors: mirrors ?? noMirrors,
   out,
   dir,
   checksum,
+  limitRate,
   headers: headers ?? none
 })
 

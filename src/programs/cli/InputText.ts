@@ -22,9 +22,9 @@ export const nameOf = (input: string): string => (input === "-" ? "the list on s
 export const directory = (name: string): UsageError => bad(`${name} is a directory`)
 
 /** Of an error of the stream that the list is read from. */
-export const failed = (name: string, error: unknown): UsageError => {
+export const failed = (name: string, error: unknown, option = "--input"): UsageError => {
   const code = error instanceof Error && "code" in error ? error.code : undefined
-  if (code === "ENOENT" || code === "ENOTDIR") return bad(`${name} is not there`, "check --input")
+  if (code === "ENOENT" || code === "ENOTDIR") return bad(`${name} is not there`, `check ${option}`)
   if (code === "EISDIR") return directory(name)
   const why = code ?? (error instanceof Error ? error.message : error)
   return bad(`${name} can't be read (${String(why)})`, "check its permissions")
@@ -47,8 +47,14 @@ export const binary = (bytes: Uint8Array, first: boolean): Wrong | undefined => 
 
 export const unreadable = (name: string, [why, advice]: Wrong): UsageError => bad(`${name} ${why}`, advice)
 
+const ofLists = { maxBytes, option: "--input", tooLarge: "split it" }
+
 /** All of a stream. Interruption lets go of it. */
-const collect = (name: string, open: () => Readable): Effect.Effect<Buffer, UsageError> =>
+export const collect = (
+  name: string,
+  open: () => Readable,
+  limit = ofLists
+): Effect.Effect<Buffer, UsageError> =>
   Effect.async((resume) => {
     const stream = open()
     const chunks: Array<Buffer> = []
@@ -56,12 +62,12 @@ const collect = (name: string, open: () => Readable): Effect.Effect<Buffer, Usag
     stream.on("data", (chunk: Buffer) => {
       length += chunk.length
       chunks.push(chunk)
-      if (length <= maxBytes) return
+      if (length <= limit.maxBytes) return
       stream.destroy()
-      resume(Effect.fail(bad(`${name} is larger than ${maxBytes / 1024 ** 2} MiB`, "split it")))
+      resume(Effect.fail(bad(`${name} is larger than ${limit.maxBytes / 1024 ** 2} MiB`, limit.tooLarge)))
     })
     stream.on("end", () => resume(Effect.sync(() => Buffer.concat(chunks))))
-    stream.on("error", (error) => resume(Effect.fail(failed(name, error))))
+    stream.on("error", (error) => resume(Effect.fail(failed(name, error, limit.option))))
     return Effect.sync(() => void stream.destroy())
   })
 

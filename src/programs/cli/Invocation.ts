@@ -4,6 +4,7 @@
  */
 import { basename, relative } from "node:path"
 import { redactUrl } from "../../domain/Redaction.js"
+import { network } from "./NetworkOptions.js"
 import * as Options from "./Options.js"
 import type { Shape as Surroundings } from "./Surroundings.js"
 
@@ -27,7 +28,7 @@ const hidden = (name: string, value: string): string => {
 
 /** The options whose values may be secrets. */
 const secret: ReadonlySet<string> = new Set(
-  Object.values(Options.get)
+  Object.values({ ...Options.get, ...network })
     .filter(({ secret }) => secret)
     .map(({ name }) => name)
 )

@@ -2,6 +2,7 @@
  * `sluice ls`: what is in the database, as a table or as lines of JSON, a page at a time. Reads only: nothing is started,
  * and a default database that was never made is an empty one.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Status } from "../../domain/Download.js"
@@ -11,6 +12,7 @@ import { Downloads } from "../../services/Downloads.js"
 import * as Events from "./Events.js"
 import * as Ids from "./Ids.js"
 import * as Invocation from "./Invocation.js"
+import * as LeftAlone from "./LeftAlone.js"
 import { Output } from "./Output.js"
 import * as Queue from "./Queue.js"
 import { Surroundings } from "./Surroundings.js"
@@ -57,12 +59,17 @@ export const list = (asked: Asked, older: (id: DownloadId) => string) =>
     const output = yield* Output
     const found = yield* page(asked)
     const shown = found.slice(-asked.limit)
+    const now = yield* Clock.currentTimeMillis
+    const { hosts } = yield* Downloads
+    const leftAlone = shown.length === 0 ? LeftAlone.nobody : LeftAlone.among(yield* hosts, now)
     if (asked.json)
-      yield* output.out(shown.map((download) => Events.encode(Events.listed(download))).join(""))
+      yield* output.out(
+        shown.map((download) => Events.encode(Events.listed(download, leftAlone(download)))).join("")
+      )
     else if (shown.length > 0) {
       // it measures text, and what does that takes a while to load
       const { table } = yield* Effect.promise(() => import("./Listing.js"))
-      yield* output.out(table(shown, output.outIsTerminal ? output.columns() : undefined))
+      yield* output.out(table(shown, output.outIsTerminal ? output.columns() : undefined, { leftAlone, now }))
     }
     const [oldest] = shown
     if (found.length > shown.length && oldest !== undefined) {

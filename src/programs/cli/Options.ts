@@ -2,8 +2,9 @@
  * The options of the command line: their names, what they are for, their defaults. How a value is read is in Args, where
  * it comes from (argument, environment, config file) in Sources.
  */
-import { ConflictPolicy, defaultOptions } from "../../domain/DownloadRequest.js"
+import { ConflictPolicy, defaultOptions } from "../../domain/DownloadOptions.js"
 import { Durability } from "../../domain/Durability.js"
+import { TransportName } from "../../domain/TransportName.js"
 import * as Args from "./Args.js"
 import * as Setting from "./Setting.js"
 
@@ -54,12 +55,34 @@ export const engine = {
     group: "The engine",
     description: "Downloads at once. Default: 3."
   }),
+  perHost: Setting.one(Args.countWithin(1, maxConcurrency), undefined, {
+    name: "per-host",
+    kind: "N",
+    group: "The engine",
+    description:
+      "Connections to one host at once, of all downloads together; what needs one more waits in line. Default: 6, or " +
+      "--connections where that is higher."
+  }),
+  limitRate: Setting.one(Args.positiveSize, undefined, {
+    name: "limit-rate",
+    kind: "BYTES_PER_S",
+    group: "The engine",
+    description:
+      "Bytes per second of all downloads together: 500K, 2MiB. Whatever sluice limit sets holds beside it, the " +
+      "lower counts. Default: no limit."
+  }),
   durability: Setting.choice(Durability, undefined, {
     name: "durability",
     group: "The engine",
     description:
       "What survives. power-loss: everything recorded, also when the machine loses power. crash: that is true when " +
       "the process dies, but not the machine; faster for many small files, as nothing is synced. Default: power-loss."
+  }),
+  transport: Setting.choice(TransportName, undefined, {
+    name: "transport",
+    group: "The engine",
+    description:
+      "What fetches: http, or wget (to be installed), one process for each download, where the network wants that. Default: http."
   })
 }
 
@@ -70,8 +93,18 @@ export const get = {
     group: "What and where",
     path: "file",
     description:
-      "A list of what to download, - for stdin: one URL a line, each followed by indented lines out=NAME, dir=DIR, " +
-      "checksum=sha-256=HEX (or as --checksum has it) or header=K: V as needed (aria2's syntax); # begins a comment."
+      "A list of what to download, - for stdin: one URL a line (its mirrors after it, with tabs between), each followed by indented lines " +
+      "out=NAME, dir=DIR, checksum=sha-256=HEX (or as --checksum has it), limit-rate=500K or header=K: V as needed (aria2's syntax); # begins a comment."
+  }),
+  metalinks: Setting.many(Args.file, {
+    name: "metalink",
+    kind: "FILE|URL",
+    group: "What and where",
+    path: "file",
+    typed: true,
+    description:
+      "A Metalink 4 document (RFC 5854): each of its files is downloaded under the name it has there, from its sources by their " +
+      "priorities, and must have the size and hash that it says; may be repeated. Secret headers go to the document's own origin only."
   }),
   dir: Setting.one(Args.directory, undefined, {
     name: "dir",
@@ -88,6 +121,15 @@ export const get = {
     description:
       "The file's name, for a single URL; it may be in directories below DIR, which are made. Default: what the server " +
       "proposes."
+  }),
+  mirrors: Setting.many(Args.url, {
+    name: "mirror",
+    kind: "URL",
+    group: "What and where",
+    typed: true,
+    description:
+      "Another URL of the same file, for a single URL; may be repeated. Asked where the first fails, and beside it where " +
+      "checksum or validators prove that they have the same bytes."
   }),
   checksum: Setting.one(Args.checksum, null, {
     name: "checksum",
@@ -176,6 +218,28 @@ export const get = {
     group: "Time and retries",
     description: "A connection that brings no byte for so long is given up. Default: 30s."
   }),
+  limitEach: Setting.one(Args.positiveSize, null, {
+    name: "limit-each",
+    kind: "BYTES_PER_S",
+    group: "What and where",
+    description:
+      "Bytes per second of each download by itself: 500K, 2MiB; kept with it. In a list, limit-rate=. What sluice limit ID " +
+      "sets later holds beside it, the lower counts. Default: no limit."
+  }),
+  lowSpeedLimit: Setting.one(Args.positiveSize, null, {
+    name: "low-speed-limit",
+    kind: "BYTES_PER_S",
+    group: "Time and retries",
+    description:
+      "A connection that is slower than this for --low-speed-time is given up, and replaced; what it brought is " +
+      "kept. Default: no limit."
+  }),
+  lowSpeedTime: Setting.one(Args.positiveDuration, defaultOptions.lowSpeedTime, {
+    name: "low-speed-time",
+    kind: "D",
+    group: "Time and retries",
+    description: "How long a connection may be slower than --low-speed-limit. Default: 10s."
+  }),
   maxRetries: Setting.one(Args.count(0), defaultOptions.maxRetries, {
     name: "max-retries",
     kind: "N",
@@ -187,6 +251,14 @@ export const get = {
     kind: "D",
     group: "Time and retries",
     description: "The first pause between tries, then doubled. Default: 2s."
+  }),
+  maxTime: Setting.one(Args.positiveDuration, null, {
+    name: "max-time",
+    kind: "D",
+    group: "Time and retries",
+    description:
+      "A download fails that takes longer as a whole, with its tries and pauses, but without its time in the queue. " +
+      "What has come is kept. Default: no limit."
   }),
   giveUp: Setting.one(Args.duration, giveUp, {
     name: "give-up",

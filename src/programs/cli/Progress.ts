@@ -22,7 +22,7 @@ const patience = 150
 const interval = 100
 
 /** Removes the frame before the process is stopped, and before it ends without ado (a second SIGINT). */
-const guard = (output: Output.Shape): Effect.Effect<void, never, Scope.Scope> =>
+export const guard = (output: Output.Shape): Effect.Effect<void, never, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(
       Effect.sync(() => {

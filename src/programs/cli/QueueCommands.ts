@@ -7,12 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Control from "./Control.js"
 import { make } from "./Definition.js"
 import { UsageError } from "./Failures.js"
+import * as Limit from "./Limit.js"
 import * as Ls from "./Ls.js"
 import * as QueueOptions from "./QueueOptions.js"
 import * as Show from "./Show.js"
 import * as Sources from "./Sources.js"
 import * as Stats from "./Stats.js"
 import * as Verify from "./Verify.js"
+import * as Watch from "./Watch.js"
 
 const ids = CliArgs.repeated(CliArgs.text({ name: "ID" }))
 
@@ -163,10 +165,39 @@ const move = make(
     })
 )
 
+const limit = make(
+  {
+    name: "limit",
+    about: [
+      "Set how fast bytes may come: for all downloads of an engine together, for a host, for single downloads.",
+      "Engines that run take it up at once, others when they begin; it stays until it is lifted.",
+      "Each engine keeps to it by itself, and where several limits concern a download (also --limit-rate),",
+      "the lowest counts. A download's own goes with its end.",
+      named,
+      "Without --rate, shows what is set."
+    ],
+    usage: ["[OPTIONS]", "--rate BYTES_PER_S|off [OPTIONS] [--host ORIGIN] [ID...]"],
+    examples: [
+      ["", "sluice limit --rate 2MiB"],
+      ["one host, one download", "sluice limit --rate 500K --host https://example.org 3fk"],
+      ["as fast as it goes", "sluice limit --rate off"],
+      ["what is set", "sluice limit"]
+    ],
+    positional: "ID"
+  },
+  ids,
+  { ...QueueOptions.limit, ...QueueOptions.json },
+  (found, ids) => Limit.run({ ids, ...Sources.valuesOf(found) })
+)
+
 const stats = make(
   {
     name: "stats",
-    about: ["Count downloads by status, and list cooling hosts and engines.", "Starts nothing."],
+    about: [
+      "Count downloads: by status, in the last minute, hour and day, by reason and by host.",
+      "Lists cooling hosts and engines too.",
+      "Starts nothing, and changes nothing."
+    ],
     usage: ["[OPTIONS]"],
     examples: [
       ["", "sluice stats"],
@@ -174,8 +205,27 @@ const stats = make(
     ]
   },
   CliArgs.none,
-  QueueOptions.json,
+  QueueOptions.stats,
   (found) => Stats.run(Sources.valuesOf(found))
+)
+
+const watch = make(
+  {
+    name: "watch",
+    about: [
+      "Watch the engines that work on a queue, from another terminal; q leaves.",
+      "Reads only: starts nothing, changes nothing, and holds nobody up.",
+      "Where there is no terminal, a line now and then."
+    ],
+    usage: ["[OPTIONS]"],
+    examples: [
+      ["", "sluice watch"],
+      ["for programs, an object for each change", "sluice watch --json | jq .speed"]
+    ]
+  },
+  CliArgs.none,
+  QueueOptions.watch,
+  (found) => Watch.run(Sources.valuesOf(found))
 )
 
 const verify = make(
@@ -202,4 +252,17 @@ const verify = make(
 )
 
 /** In the order of the help. */
-export const commands = [ls, show, pause, resume, cancel, retry, rm, move, verify, stats] as const
+export const commands = [
+  ls,
+  show,
+  pause,
+  resume,
+  cancel,
+  retry,
+  rm,
+  move,
+  limit,
+  verify,
+  watch,
+  stats
+] as const

@@ -3,7 +3,7 @@
  * downloaded, and how, are in Options.
  */
 import { Status } from "../../domain/Download.js"
-import { defaultOptions } from "../../domain/DownloadRequest.js"
+import { defaultOptions } from "../../domain/DownloadOptions.js"
 import * as Args from "./Args.js"
 import * as Options from "./Options.js"
 import * as Setting from "./Setting.js"
@@ -20,6 +20,28 @@ export const json = {
     name: "json",
     group: "What is shown",
     description: "One JSON object per download and line."
+  })
+}
+
+export const stats = {
+  hosts: Setting.one(Args.count(0), 10, {
+    name: "hosts",
+    kind: "N",
+    group: "What is shown",
+    description: "So many hosts are listed, those with most downloads. Default: 10."
+  }),
+  json: Setting.flag({
+    name: "json",
+    group: "What is shown",
+    description: "One JSON object."
+  })
+}
+
+export const watch = {
+  json: Setting.flag({
+    name: "json",
+    group: "What is shown",
+    description: "One JSON object per line for each change, one a second at most."
   })
 }
 
@@ -123,6 +145,23 @@ export const move = {
     group: "What and where",
     typed: true,
     description: "Higher begins first; may be negative."
+  })
+}
+
+export const limit = {
+  rate: Setting.one(Args.rate, undefined, {
+    name: "rate",
+    kind: "BYTES_PER_S|off",
+    group: "What and where",
+    typed: true,
+    description: "Bytes per second: 500K, 2MiB. off lifts the limit. Without it, what is set is shown."
+  }),
+  hosts: Setting.many(Args.origin, {
+    name: "host",
+    kind: "ORIGIN",
+    group: "Which downloads",
+    typed: true,
+    description: "All downloads from this host together, such as https://example.org; may be repeated."
   })
 }
 

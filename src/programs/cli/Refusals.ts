@@ -18,7 +18,7 @@ export class Refusals {
     return enqueued.filter(({ download, refused }) => {
       if (refused === undefined) return true
       this.count++
-      if (this.first.length < shown) this.first.push({ url: download.url, error: refused })
+      if (this.first.length < shown) this.first.push({ url: refused.url ?? download.url, error: refused })
       return false
     })
   }

@@ -4,12 +4,15 @@
  */
 import type { Download } from "../../domain/Download.js"
 import type { DownloadId } from "../../domain/DownloadId.js"
+import { originOf } from "../../domain/Host.js"
 
 const isDelayed = ({ status }: Download): boolean => status === "retrying" || status === "waiting"
 
 export class Roster extends Map<DownloadId, Download> {
   /** Those that wait for a retry, a host or the disk. */
   readonly delayed = new Map<DownloadId, Download>()
+  /** How many wait for their turn, by the origin of their host. */
+  readonly queuedAt = new Map<string, number>()
   /** Bytes on stable storage, of all of them. */
   held = 0
   /** Bytes that have arrived while they were followed, ended ones included. Never falls. */
@@ -19,6 +22,10 @@ export class Roster extends Map<DownloadId, Download> {
     const previous = this.get(id)
     this.held += download.checkpoint - (previous?.checkpoint ?? 0)
     if (previous !== undefined) this.arrived += Math.max(0, download.checkpoint - previous.checkpoint)
+    if (previous?.status !== download.status) {
+      this.count(previous, -1)
+      this.count(download, 1)
+    }
     // changed in place, one that stays delayed keeps its place
     if (isDelayed(download)) this.delayed.set(id, download)
     else this.delayed.delete(id)
@@ -26,9 +33,19 @@ export class Roster extends Map<DownloadId, Download> {
   }
 
   override delete(id: DownloadId): boolean {
-    this.held -= this.get(id)?.checkpoint ?? 0
+    const previous = this.get(id)
+    this.held -= previous?.checkpoint ?? 0
+    this.count(previous, -1)
     this.delayed.delete(id)
     return super.delete(id)
+  }
+
+  private count(download: Download | undefined, by: 1 | -1): void {
+    if (download?.status !== "pending") return
+    const origin = originOf(download.url)
+    const count = (this.queuedAt.get(origin) ?? 0) + by
+    if (count === 0) this.queuedAt.delete(origin)
+    else this.queuedAt.set(origin, count)
   }
 
   /** Takes a download out that has ended, with what came of it last. */

@@ -12,12 +12,14 @@ import * as Display from "./Display.js"
 import * as Engine from "./Engine.js"
 import { Unfinished } from "./Failures.js"
 import * as Invocation from "./Invocation.js"
+import * as Network from "./Network.js"
 import { Output } from "./Output.js"
 import * as Session from "./Session.js"
 import { Surroundings } from "./Surroundings.js"
 
 /** The arguments of `run`, read. */
 export interface Asked extends Display.Options, Engine.Asked {
+  readonly network: Network.Asked
   readonly db: string | undefined
   /** Stay when nothing is left. */
   readonly watch: boolean
@@ -61,6 +63,7 @@ export const drain = (session: Session.Session, display: Display.Display, begunA
 
 export const run = Effect.fn("sluice.run")(function* (asked: Asked) {
   const surroundings = yield* Surroundings
+  const network = yield* Network.options(asked.network)
   const display = Display.make(yield* Output, asked)
   const session = Session.make(display, asked.watch ? "whatever comes" : "everything")
   const database = Database.locate(asked.db, surroundings)
@@ -69,7 +72,9 @@ export const run = Effect.fn("sluice.run")(function* (asked: Asked) {
   // before the engine is there: it begins as soon as its layer is built
   const begunAt = yield* Clock.currentTimeMillis
   return yield* (asked.watch ? watch(session, display) : drain(session, display, begunAt)).pipe(
-    Effect.provide(engine.layer({ database: database.path, adopt: true, ...Engine.options(asked) })),
+    Effect.provide(
+      engine.layer({ database: database.path, adopt: true, ...Engine.options(asked), ...network })
+    ),
     Session.onInterrupt(session, display, Invocation.again(surroundings))
   )
 })

@@ -12,6 +12,7 @@ export const groups = [
   "Which downloads",
   "Requests",
   "Time and retries",
+  "The network",
   "The engine",
   "What is shown",
   "Settings"
@@ -24,6 +25,8 @@ export interface Setting<out A> {
   readonly name: string
   /** What stands for the value in the help; empty for a flag. */
   readonly kind: string
+  /** Another name, of one character behind a single hyphen. */
+  readonly short: string | undefined
   readonly arity: "flag" | "one" | "many"
   readonly group: Group
   /** What it is for, and its default. */
@@ -50,6 +53,7 @@ export type Values<S extends Settings> = {
 /** How a setting is described. */
 interface About {
   readonly name: string
+  readonly short?: string
   readonly kind: string
   readonly group: Group
   readonly description: string
@@ -59,7 +63,14 @@ interface About {
   readonly typed?: boolean
 }
 
-const base = (about: About) => ({ secret: false, values: [], path: undefined, typed: false, ...about })
+const base = (about: About) => ({
+  short: undefined,
+  secret: false,
+  values: [],
+  path: undefined,
+  typed: false,
+  ...about
+})
 
 /** `--name KIND`, at most once. */
 export const one = <A, B>(parse: Args.Parser<A>, fallback: B, about: About): Setting<A | B> => ({

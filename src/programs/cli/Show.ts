@@ -7,6 +7,7 @@ import { Downloads } from "../../services/Downloads.js"
 import * as Events from "./Events.js"
 import { UsageError } from "./Failures.js"
 import * as Ids from "./Ids.js"
+import * as LeftAlone from "./LeftAlone.js"
 import { Output } from "./Output.js"
 import * as Queue from "./Queue.js"
 
@@ -23,10 +24,12 @@ export const show = ({ ids, json }: Pick<Asked, "ids" | "json">) =>
     const downloads = yield* Downloads
     const output = yield* Output
     const rows = yield* Ids.resolve(ids)
+    const now = yield* Clock.currentTimeMillis
+    const leftAlone = LeftAlone.among(yield* downloads.hosts, now)
     for (const [index, download] of rows.entries()) {
       const attempts = yield* downloads.attempts(download.id)
       if (json) {
-        yield* output.out(Events.encode(Events.shown(download, attempts)))
+        yield* output.out(Events.encode(Events.shown(download, attempts, leftAlone(download))))
         continue
       }
       // it measures text, and what does that takes a while to load
@@ -34,7 +37,8 @@ export const show = ({ ids, json }: Pick<Asked, "ids" | "json">) =>
       const manner = {
         columns: output.outIsTerminal ? output.columns() : undefined,
         color: output.outColor,
-        now: yield* Clock.currentTimeMillis
+        now,
+        cooling: leftAlone(download)
       }
       yield* output.out((index === 0 ? "" : "\n") + page(download, attempts, manner))
     }

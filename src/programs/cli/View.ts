@@ -8,6 +8,8 @@
 import type { Download } from "../../domain/Download.js"
 import type { DownloadId } from "../../domain/DownloadId.js"
 import { fallbackName } from "../../domain/FileName.js"
+import { originOf, probeWhy } from "../../domain/Host.js"
+import type { CoolingHost } from "../../domain/Stats.js"
 import type { Active } from "../../services/Supervisor.js"
 import * as Format from "./Format.js"
 import type { Meter } from "./Meter.js"
@@ -20,6 +22,10 @@ export interface Known {
   readonly of: number
   /** Those that wait for a retry, a host or the disk. */
   readonly delayed: ReadonlyMap<DownloadId, Download>
+  /** Hosts that are left alone, the first to be asked again first. */
+  readonly cooling: ReadonlyArray<CoolingHost>
+  /** How many wait for their turn, by the origin of their host. */
+  readonly queuedAt: ReadonlyMap<string, number>
   /** How many have failed. */
   readonly failed: number
   /** Bytes on stable storage: of the completed ones, and of what is there of the others. */
@@ -57,10 +63,24 @@ export interface Total {
   readonly remaining: number | undefined
 }
 
+/** Those that are queued for hosts that are left alone. */
+export interface Behind {
+  readonly queued: number
+  /** So many hosts. */
+  readonly hosts: number
+  /** The one that may be asked again first. */
+  readonly origin: string
+  /** Milliseconds until then; undefined while one download asks it. */
+  readonly left: number | undefined
+  readonly why: string
+}
+
 export interface View {
   readonly entries: ReadonlyArray<Entry>
   /** Those at work for which there is no line, and those delayed. */
   readonly more: { readonly active: number; readonly delayed: number }
+  /** Undefined where nothing waits for such a host, and where there is no line for it. */
+  readonly behind: Behind | undefined
   readonly total: Total | undefined
 }
 
@@ -70,8 +90,18 @@ export const nameOf = (download: Download): string => {
   return Format.printable(name === "" ? fallbackName : name)
 }
 
-/** What a download that nobody works on right now waits for. */
-export const stateOf = (download: Download, now: number): string => {
+/** What is said of a host that is left alone. */
+export const leftAlone = ({ origin, until, why }: CoolingHost, now: number): string =>
+  why === probeWhy
+    ? `${origin}: ${why}`
+    : `${origin} is left alone for ${Format.wait(until - now)}${why === "" ? "" : `: ${why}`}`
+
+/** What a download that nobody works on right now waits for. `host`: its host, where that is left alone. */
+export const stateOf = (
+  download: Download,
+  now: number,
+  host?: Pick<CoolingHost, "until" | "why">
+): string => {
   const left = (download.nextAttemptAt ?? now) - now
   switch (download.status) {
     case "retrying":
@@ -81,7 +111,10 @@ export const stateOf = (download: Download, now: number): string => {
         ? `disk full, wait ${Format.wait(left)}`
         : `host cooling down ${Format.wait(left)}`
     case "pending":
-      return "queued"
+      if (host === undefined) return "queued"
+      return host.why === probeWhy
+        ? "host is asked whether it is well"
+        : `host cooling down ${Format.wait(host.until - now)}`
     case "processing":
       return "starting"
     default:
@@ -112,13 +145,13 @@ const atWork = ({ gauge, id }: Active, known: Known, meter: Meter): Entry => {
   }
 }
 
-const idle = (download: Download, now: number): Entry => ({
+const idle = (download: Download, now: number, host?: CoolingHost): Entry => ({
   name: nameOf(download),
-  state: stateOf(download, now),
+  state: stateOf(download, now, host),
   detail:
     download.status === "retrying" || download.status === "waiting"
       ? Format.printable(download.failure?.detail ?? "")
-      : "",
+      : Format.printable(host === undefined || host.why === probeWhy ? "" : host.why),
   received: download.checkpoint,
   total: download.total ?? undefined,
   speed: undefined,
@@ -179,6 +212,29 @@ function* but<A>(all: Iterable<A>, unless: (a: A) => boolean, count: number): It
   }
 }
 
+const hostOf = ({ cooling }: Known, { status, url }: Download, now: number): CoolingHost | undefined =>
+  status === "pending"
+    ? cooling.find(({ origin, until }) => until > now && origin === originOf(url))
+    : undefined
+
+/** What waits for hosts that are left alone. */
+const behindOf = ({ cooling, queuedAt }: Known, now: number): Behind | undefined => {
+  const hosts = cooling.filter(({ origin, until }) => until > now && queuedAt.has(origin))
+  const [first] = hosts
+  return (
+    first && {
+      queued: hosts.reduce((sum, { origin }) => sum + (queuedAt.get(origin) ?? 0), 0),
+      hosts: hosts.length,
+      origin: Format.printable(first.origin),
+      left: first.why === probeWhy ? undefined : first.until - now,
+      why: Format.printable(first.why)
+    }
+  )
+}
+
+/** Below so many lines, downloads and the total come first. */
+const minRoom = 4
+
 /** What to show on `room` lines; undefined if there is nothing to show. */
 export const view = (
   known: Known,
@@ -195,15 +251,20 @@ export const view = (
         ? atWork(gauge, known, meter)
         : download === undefined
           ? undefined
-          : idle(download, now)
-    return entry && { entries: [entry], more: { active: 0, delayed: 0 }, total: undefined }
+          : idle(download, now, hostOf(known, download, now))
+    return entry && { entries: [entry], more: { active: 0, delayed: 0 }, behind: undefined, total: undefined }
   }
   if (known.finished >= known.of) return undefined
   // the row of one that has just begun again may say that it still waits
   const ids = new Set(active.map(({ id }) => id))
   const begun = active.reduce((count, { id }) => count + (known.delayed.has(id) ? 1 : 0), 0)
   const delayed = known.delayed.size - begun
-  const [lines, delayedLines] = share(Math.max(0, room - 1), active.length, delayed)
+  const behind = room < minRoom ? undefined : behindOf(known, now)
+  const [lines, delayedLines] = share(
+    Math.max(0, room - (behind === undefined ? 1 : 2)),
+    active.length,
+    delayed
+  )
   return {
     entries: [
       ...active.slice(0, lines).map((one) => atWork(one, known, meter)),
@@ -213,6 +274,7 @@ export const view = (
       )
     ],
     more: { active: active.length - lines, delayed: delayed - delayedLines },
+    behind,
     total: totalOf(known, active, delayed, meter)
   }
 }

@@ -20,6 +20,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { TestContext } from "vitest"
 import * as Events from "../../../src/programs/cli/Events.js"
+import { bundled } from "../Bundled.js"
 import type { Origin } from "../Origin.js"
 import { make as makeOrigin } from "../Origin.js"
 
@@ -226,21 +227,8 @@ export const makeWorld: Effect.Effect<World, never, Scope.Scope> = Effect.gen(fu
     run,
     runWith,
     startProgram: (file, ...args) =>
-      start(
-        [
-          process.execPath,
-          "--import",
-          new URL("../../../node_modules/tsx/dist/loader.mjs", import.meta.url).href,
-          fileURLToPath(new URL(file, import.meta.url)),
-          ...args
-        ],
-        {
-          ...options,
-          env: {
-            ...options.env,
-            TSX_TSCONFIG_PATH: fileURLToPath(new URL("../../../tsconfig.json", import.meta.url))
-          }
-        }
+      Effect.flatMap(bundled(fileURLToPath(new URL(file, import.meta.url))), (program) =>
+        start([process.execPath, program, ...args], options)
       ),
     shell: (line) =>
       Effect.scoped(Effect.flatMap(start(["/bin/sh", "-c", line], options), ({ result }) => result)),
@@ -263,6 +251,14 @@ export const live = <E>(
 
 /** The names in a directory, sorted. */
 export const names = (directory: string): ReadonlyArray<string> => fs.readdirSync(directory).sort()
+
+/** Makes two links in the directory of a world's files: `in` stays inside, `out` leads to `outside`, beside it. */
+export const linked = ({ dir, root }: Pick<World, "dir" | "root">): void => {
+  fs.mkdirSync(join(root, "outside"))
+  fs.mkdirSync(join(dir, "inside"))
+  fs.symlinkSync("../outside", join(dir, "out"))
+  fs.symlinkSync("inside", join(dir, "in"))
+}
 
 export const sha256 = (file: string): string =>
   createHash("sha256").update(fs.readFileSync(file)).digest("hex")

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { eventsOf, expectExact, live, MiB, names, rows, type World } from "./Cli.js"
+import { eventsOf, expectExact, linked, live, MiB, names, rows, type World } from "./Cli.js"
 
 const write = ({ root }: World, name: string, ...lines: ReadonlyArray<string>): string => {
   const path = join(root, name)
@@ -117,10 +117,7 @@ describe.concurrent("a list", () => {
   live("does not get out of its directory through a symbolic link", (world) =>
     Effect.gen(function* () {
       const { dir, origin, root } = world
-      fs.mkdirSync(join(root, "outside"))
-      fs.mkdirSync(join(dir, "inside"))
-      fs.symlinkSync("../outside", join(dir, "out"))
-      fs.symlinkSync("inside", join(dir, "in"))
+      linked(world)
       write(world, "bad.txt", origin.url("/bytes/10/a"), "  out=out/sub/a")
       const bad = yield* world.run("get", "--dir", dir, "--input", "bad.txt")
       expect(bad).toMatchObject({ code: 2, stdout: "" })

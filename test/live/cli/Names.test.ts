@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { eventually, expectExact, live, MiB, names, type World } from "./Cli.js"
+import { eventually, expectExact, linked, live, MiB, names, type World } from "./Cli.js"
 import { skip } from "./Mounts.js"
 
 const partsIn = (directory: string): ReadonlyArray<string> =>
@@ -33,10 +33,7 @@ describe.concurrent("a name that leads below", () => {
     (world) =>
       Effect.gen(function* () {
         const { dir, origin, root } = world
-        fs.mkdirSync(join(root, "outside"))
-        fs.mkdirSync(join(dir, "inside"))
-        fs.symlinkSync("../outside", join(dir, "out"))
-        fs.symlinkSync("inside", join(dir, "in"))
+        linked(world)
         fs.symlinkSync("files", join(root, "chosen"))
         for (const output of ["out/a", "out/sub/a"]) {
           const refused = yield* world.get("/bytes/10/a", "--output", output)
@@ -96,7 +93,7 @@ describe.concurrent("a name that is taken", () => {
         const dir = join(root, policy)
         fs.mkdirSync(dir)
         const urls = Array.from({ length: 8 }, (_, i) => origin.url(`/bytes/${1000 + i}/same?${policy}${i}`))
-        const options = ["--dir", dir, "--on-conflict", policy, "--concurrency", "8"]
+        const options = ["--dir", dir, "--on-conflict", policy, "--concurrency", "8", "--per-host", "8"]
         const { code, stdout } = yield* world.run("get", ...options, ...urls)
         const paths = stdout.split("\n").filter((line) => line !== "")
         // what failed has kept its part, for whoever asks again with another policy

@@ -7,6 +7,8 @@ export interface Behaviour {
   readonly size?: number
   /** Another version has other bytes and other validators. @default 1 */
   readonly version?: number
+  /** Offsets of bytes that are wrong, whatever the validators say. */
+  readonly corrupt?: ReadonlyArray<number>
   /** @default "both" (a strong ETag and Last-Modified) */
   readonly validators?: "both" | "etag" | "weak" | "last-modified" | "none"
   /** Milliseconds since the epoch. @default a day that depends on the version, long ago */

@@ -19,10 +19,12 @@ const time = (date: Date): Buffer =>
 const day = 24 * 3_600_000
 
 /** PEM of the key and of its certificate, valid for a day before and after now. */
-export const selfSigned = (): { readonly key: string; readonly cert: string } => {
+export const selfSigned = (
+  subject = "sluice test origin"
+): { readonly key: string; readonly cert: string } => {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" })
   const ecdsaWithSha256 = sequence(oid("2a8648ce3d040302"))
-  const name = sequence(tlv(0x31, sequence(oid("550403"), tlv(0x0c, Buffer.from("sluice test origin")))))
+  const name = sequence(tlv(0x31, sequence(oid("550403"), tlv(0x0c, Buffer.from(subject)))))
   const names = sequence(tlv(0x82, Buffer.from("localhost")), tlv(0x87, Buffer.from([127, 0, 0, 1])))
   const isCa = sequence(tlv(0x01, Buffer.from([0xff])))
   const extensions = sequence(

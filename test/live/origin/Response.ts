@@ -37,6 +37,18 @@ const bytes = (buffer: Buffer): Body => ({
   slice: (start, end) => buffer.subarray(start, end)
 })
 
+const corrupted = (content: Content, at: ReadonlyArray<number>): Content =>
+  at.length === 0
+    ? content
+    : {
+        ...content,
+        slice: (start, end) => {
+          const bytes = content.slice(start, end)
+          for (const offset of at) if (offset >= start && offset < end) bytes[offset - start]! ^= 0xff
+          return bytes
+        }
+      }
+
 const part = (content: Content, from: number, to: number): Body => ({
   length: to - from,
   slice: (start, end) => content.slice(from + start, from + end)
@@ -93,7 +105,7 @@ export const respond = (path: string, behaviour: Behaviour, headers: RequestHead
   const status = behaviour.status ?? (behaviour.redirect === undefined ? undefined : 302)
   if (status !== undefined) return bare(behaviour, status)
   const size = behaviour.size ?? defaultSize
-  const content = contentOf(path, behaviour.version ?? 1)
+  const content = corrupted(contentOf(path, behaviour.version ?? 1), behaviour.corrupt ?? [])
   const notModified = revalidated(path, behaviour, headers)
   if (notModified !== undefined) return notModified
   const validators = behaviour.validators ?? "both"

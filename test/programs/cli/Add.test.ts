@@ -9,7 +9,7 @@ import { Readable } from "node:stream"
 import { describe, expect, vi } from "vitest"
 import * as DownloadErrors from "../../../src/domain/DownloadError.js"
 import * as Ids from "../../../src/domain/DownloadId.js"
-import { defaultOptions } from "../../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../../src/domain/DownloadOptions.js"
 import * as Add from "../../../src/programs/cli/Add.js"
 import { exitCode, trouble, type UsageError } from "../../../src/programs/cli/Failures.js"
 import type { List } from "../../../src/programs/cli/InputFile.js"
@@ -25,8 +25,10 @@ import { sluiceIn } from "./Program.js"
 const asked = (more: Partial<Add.Asked> = {}): Add.Asked => ({
   urls: [],
   input: undefined,
+  metalinks: [],
   dir: undefined,
   output: undefined,
+  mirrors: [],
   db: undefined,
   headers: [],
   priority: 0,
@@ -140,28 +142,35 @@ describe("add", () => {
     })
   )
 
-  it.effect("tells what contradicts an unfinished download; the rest is in, and the group stays open", () =>
-    Effect.gen(function* () {
-      const error = DownloadErrors.make("ChecksumContradiction", "it has another checksum")
-      const download = row()
-      const { calls, code, why } = yield* add({ urls: [url(1)], group: "g", seal: true }, undefined, {
-        more: {
-          group: (name) =>
-            Effect.map(
-              Effect.flatMap(Effect.succeed(fakeQueue()), ({ layer }) =>
-                Effect.provide(groupOf(name), layer)
-              ),
-              (group) => ({
-                ...group,
-                enqueueAll: () =>
-                  Effect.succeed([{ id: download.id, attached: true, download, refused: error }]),
-                seal: Effect.dieMessage("sealed")
-              })
-            )
-        }
+  it.effect(
+    "tells which request contradicts an unfinished download; the rest is in, and the group stays open",
+    () =>
+      Effect.gen(function* () {
+        const asked = url(1)
+        const error = new DownloadErrors.DownloadError({
+          reason: "InvalidRequest",
+          detail: "the key is another's",
+          url: asked
+        })
+        const download = row()
+        const { calls, code, why } = yield* add({ urls: [url(1)], group: "g", seal: true }, undefined, {
+          more: {
+            group: (name) =>
+              Effect.map(
+                Effect.flatMap(Effect.succeed(fakeQueue()), ({ layer }) =>
+                  Effect.provide(groupOf(name), layer)
+                ),
+                (group) => ({
+                  ...group,
+                  enqueueAll: () =>
+                    Effect.succeed([{ id: download.id, attached: true, download, refused: error }]),
+                  seal: Effect.dieMessage("sealed")
+                })
+              )
+          }
+        })
+        expect([code, why?.message, calls]).toEqual([2, `${asked}: the key is another's`, []])
       })
-      expect([code, why?.message, calls]).toEqual([2, `${download.url}: it has another checksum`, []])
-    })
   )
 })
 

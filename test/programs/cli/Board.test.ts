@@ -54,6 +54,7 @@ const total: Total = {
 const full: View = {
   entries: [iso, wide, unknown, empty, connecting, cooling],
   more: { active: 12, delayed: 3 },
+  behind: undefined,
   total
 }
 const render = (view: View, columns: number, color = false) =>
@@ -104,7 +105,9 @@ describe("a board", () => {
   })
 
   it("of one download is a line without a total", () => {
-    expect(render({ entries: [iso], more: { active: 0, delayed: 0 }, total: undefined }, 100)).toEqual([
+    expect(
+      render({ entries: [iso], more: { active: 0, delayed: 0 }, behind: undefined, total: undefined }, 100)
+    ).toEqual([
       "ubuntu-24.04.3-desktop-amd64.iso  [=======        ]   50%    450 MiB/900 MiB  85.3 MiB/s   ETA 0:07"
     ])
   })
@@ -112,6 +115,20 @@ describe("a board", () => {
   it("says how many there are where there is room for none", () => {
     expect(render({ ...full, entries: [], more: { active: 3, delayed: 1 } }, 80)[0]).toBe(
       "3 at work, 1 waiting"
+    )
+  })
+
+  it("tells what is queued for hosts that are left alone, above the total", () => {
+    const why = "it answered 429 and asked to wait 30 s"
+    const behind = { queued: 3, hosts: 1, origin: "http://h", left: 11_001, why }
+    expect(render({ ...full, behind }, 100).at(-2)).toBe(
+      "3 queued for http://h, cooling down 12 s (it answered 429 and asked to wait 30 s)"
+    )
+    expect(render({ ...full, behind: { ...behind, why: "" } }, 100).at(-2)).toBe(
+      "3 queued for http://h, cooling down 12 s"
+    )
+    expect(render({ ...full, behind: { ...behind, queued: 9, hosts: 2 } }, 60).at(-2)).toBe(
+      "9 queued for 2 hosts that are left alone, http://h for 12 …"
     )
   })
 
@@ -123,10 +140,10 @@ describe("a board", () => {
   })
 
   it("keeps its columns when a long name has gone", () => {
-    const more = { active: 0, delayed: 0 }
-    const both = render({ entries: [iso, connecting], more, total: undefined }, 140)
+    const rest = { more: { active: 0, delayed: 0 }, behind: undefined, total: undefined }
+    const both = render({ entries: [iso, connecting], ...rest }, 140)
     const look = { columns: 140, color: false, widest: Columns.width(iso.name) }
-    expect(Board.render({ entries: [connecting], more, total: undefined }, look)).toEqual(both.slice(1))
+    expect(Board.render({ entries: [connecting], ...rest }, look)).toEqual(both.slice(1))
   })
 
   it("is coloured only where that is wanted, without changing its text", () => {
@@ -151,6 +168,15 @@ describe("a board", () => {
     const view = fc.record({
       entries: fc.array(entry, { maxLength: 5 }),
       more: fc.record({ active: fc.nat(), delayed: fc.nat() }),
+      behind: maybe(
+        fc.record({
+          queued: fc.nat(),
+          hosts: fc.integer({ min: 1, max: 3 }),
+          origin: fc.constantFrom("http://h", "http://日本:8080"),
+          left: fc.nat(),
+          why: fc.constantFrom("", "日本日本日本日本日本")
+        })
+      ),
       total: maybe(
         fc.record({
           finished: fc.nat(),

@@ -2,7 +2,7 @@ import { it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { describe, expect } from "vitest"
 import { described } from "../../../src/programs/cli/Commands.js"
-import { sluice } from "./Program.js"
+import { nowhere, sluice } from "./Program.js"
 
 const url = "http://example.org/f"
 
@@ -71,9 +71,10 @@ describe("bad usage is one clear sentence and exit code 2", () => {
     [["get", "--no-quiet", url], "write --quiet=false"],
     [["get", "-x", url], "-x: there is no such option"],
     [["get", "--wizard"], "--wizard: there is no such option"],
-    [["get", "--mirror", "http://b/", url], "--mirror: there is no such option"],
-    [["get", "--limit-rate", "1M", url], "--limit-rate: there is no such option"],
-    [["get", "--insecure", url], "--insecure: there is no such option"],
+    [["get", "--mirror", "b.example", url], '--mirror: "b.example" is not a URL'],
+    [["get", "--mirror", "http://u:hunter2@b/", url], "must not have a user or password"],
+    [["get", "--mirror", "http://b/", url, "http://c/"], "--mirror is for one file, and there are 2 URLs"],
+    [["get", "--unsafe", url], "--unsafe: there is no such option"],
     [["get", "--quiet", "--quiet", url], "--quiet was given twice"],
     [["get", "--quiet=perhaps", url], '--quiet: "perhaps" is neither true nor false'],
     [["get", "--concurrency", "0", url], "at least 1"],
@@ -93,7 +94,7 @@ describe("bad usage is one clear sentence and exit code 2", () => {
     [["ls", "--log-level", "loud"], '--log-level: "loud" is not one of all, trace'],
     [["ls", "--log-level"], "--log-level: its value is missing"],
     [["--completions", "tcsh"], '"tcsh" is not one of bash, zsh, fish'],
-    [["get", "--config", "gone.toml", url], "there is no config file /nowhere/gone.toml"],
+    [["get", "--config", "gone.toml", url], `there is no config file ${nowhere}/gone.toml`],
     [["get", "--input", "gone.txt"], "the list gone.txt is not there"]
   ] as const)("%j", ([args, words]) =>
     Effect.gen(function* () {
@@ -214,7 +215,7 @@ describe("ls", () => {
     Effect.gen(function* () {
       const { code, stderr } = yield* sluice("ls", "--db", "gone.db")
       expect(code).toBe(3)
-      expect(stderr.text).toContain("/nowhere/gone.db can't be opened (there is no such file)")
+      expect(stderr.text).toContain(`${nowhere}/gone.db can't be opened (there is no such file)`)
     })
   )
 })

@@ -46,14 +46,16 @@ describe("the arguments", () => {
       ["get", "--input", "-"],
       ["get", "--input", "-"]
     ],
-    [
-      ["--log-level", "debug", "run"],
-      ["run", "--log-level", "debug"]
-    ],
     [[], []],
     [["--quiet"], []]
   ])("%j become %j", (args, arranged) => {
     expect(read(...args)).toEqual({ ask: "run", args: arranged })
+  })
+
+  it("the level of the log stands anywhere, and is none of the command's options", () => {
+    const asked = { ask: "run", args: ["get", "--dir", "d", "--", "u"], logLevel: "debug" }
+    expect(read("--log-level", "debug", "get", "--dir", "d", "u")).toEqual(asked)
+    expect(read("get", "--dir", "d", "u", "--log-level=debug")).toEqual(asked)
   })
 
   it.each([

@@ -11,7 +11,7 @@ import { Output } from "../../../src/programs/cli/Output.js"
 import { EngineLife } from "../../../src/services/EngineLife.js"
 import { Outbox } from "../../../src/services/Outbox.js"
 import { streams } from "./Fixtures.js"
-import { sluice } from "./Program.js"
+import { nowhere, sluice } from "./Program.js"
 
 const engine = EngineId.make("engine-a")
 const outbox = SqlStore.layer.pipe(
@@ -79,9 +79,9 @@ describe("consumers", () => {
         2,
         'sluice: consumers: there is no action "drop"; there are ls and rm'
       ])
-      expect(yield* of("--db", "/nowhere/q.db")).toEqual([
+      expect(yield* of("--db", `${nowhere}/q.db`)).toEqual([
         3,
-        "sluice: the database /nowhere/q.db can't be opened (there is no such file)"
+        `sluice: the database ${nowhere}/q.db can't be opened (there is no such file)`
       ])
     })
   )

@@ -1,6 +1,7 @@
 import * as Schema from "effect/Schema"
 import { describe, expect, it } from "vitest"
 import type { Download } from "../../../src/domain/Download.js"
+import * as HostEvent from "../../../src/domain/HostEvent.js"
 import { reasons } from "../../../src/domain/DownloadError.js"
 import * as Events from "../../../src/programs/cli/Events.js"
 import { Change, Event } from "../../../src/programs/cli/EventSchema.js"
@@ -99,7 +100,10 @@ describe("the shape", () => {
     ...Object.values(stages).flatMap((before) =>
       Object.values(stages).flatMap((after) => Events.between(before, after))
     ),
-    ...Object.values(stages).map(Events.listed),
+    ...Object.values(stages).map((download) => Events.listed(download)),
+    Events.listed(stages["pending"]!, { origin: "http://h", until: 5, why: "busy" }),
+    ...HostEvent.changes(new Map(), [["http://h", { until: 5, why: "busy" }]], 0).events,
+    ...HostEvent.changes(new Map([["http://h", 5]]), [["http://h", null]], 6).events,
     Events.enqueued(stages["pending"]!, false, 0),
     Events.progress(stages["processing"]!, { received: 3, total: undefined }, 6),
     Events.interrupted(stages["processing"]!, 7),
@@ -112,7 +116,8 @@ describe("the shape", () => {
       expect(line.indexOf("\n")).toBe(line.length - 1)
       expect(decode(JSON.parse(line))).toEqual(event)
     }
-    const documented = Change.members.length + 2
+    // and errors, listed rows and hosts
+    const documented = Change.members.length + 3
     expect(new Set(all.map(({ event }) => event)).size).toBe(documented)
   })
 

@@ -34,6 +34,7 @@ export const living: ListedEngine = {
   id: "engine-1" as ListedEngine["id"],
   pid: 4711,
   startedAt: 0,
+  adopts: true,
   alive: true
 }
 
@@ -153,8 +154,10 @@ export const fakeQueue = (stored: ReadonlyArray<Download> = [], options: Options
       ) as Record<Status, number>,
       bytes: 1536,
       cooling: options.cooling ?? [],
+      hostStates: { closed: 0, open: 0, "half-open": 0, cooling: options.cooling?.length ?? 0 },
       engines: options.engines ?? []
     })),
+    hosts: Effect.sync(() => options.cooling ?? []),
     pause: told("pause", { status: "paused", desired: "paused" }),
     resume: told("resume", { status: "pending", desired: "run" }),
     cancel: told("cancel", { status: "cancelled", desired: "cancelled" }),

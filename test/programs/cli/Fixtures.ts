@@ -18,7 +18,9 @@ import type { DownloadError } from "../../../src/domain/DownloadError.js"
 import type { DownloadId } from "../../../src/domain/DownloadId.js"
 import * as Ids from "../../../src/domain/DownloadId.js"
 import type { DownloadRequest } from "../../../src/domain/DownloadRequest.js"
-import { defaultOptions } from "../../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../../src/domain/DownloadOptions.js"
+import type { HostEvent } from "../../../src/domain/HostEvent.js"
+import type { CoolingHost } from "../../../src/domain/Stats.js"
 import type { StoreError } from "../../../src/domain/StoreError.js"
 import { Event } from "../../../src/programs/cli/Events.js"
 import * as Output from "../../../src/programs/cli/Output.js"
@@ -37,6 +39,7 @@ export const row = (more: Partial<Download> = {}): Download => ({
   id: Ids.fromKey(1),
   url: "http://example.org/file.bin",
   directory: "/downloads",
+  sources: null,
   root: null,
   output: null,
   headers: Redacted.make([["Authorization", secret]]),
@@ -64,6 +67,7 @@ export const row = (more: Partial<Download> = {}): Download => ({
   crashes: 0,
   nextAttemptAt: null,
   waitingSince: null,
+  begunAt: null,
   failure: null,
   earlier: null,
   retriedAs: null,
@@ -83,7 +87,12 @@ export const active = (key: number, received: number, total?: number, state = "d
 /** What a session knows that has these rows, and others that have ended. */
 export const knownOf = (
   rows: ReadonlyArray<Download>,
-  more: { readonly finished?: number; readonly failed?: number; readonly completedBytes?: number } = {}
+  more: {
+    readonly finished?: number
+    readonly failed?: number
+    readonly completedBytes?: number
+    readonly cooling?: ReadonlyArray<CoolingHost>
+  } = {}
 ): Known => {
   const roster = new Roster()
   for (const row of rows) roster.set(row.id, row)
@@ -93,6 +102,8 @@ export const knownOf = (
     finished: more.finished ?? 0,
     of: rows.length + (more.finished ?? 0),
     delayed: roster.delayed,
+    queuedAt: roster.queuedAt,
+    cooling: more.cooling ?? [],
     failed: more.failed ?? 0,
     held: roster.held + (more.completedBytes ?? 0),
     arrived: roster.arrived
@@ -138,6 +149,10 @@ export interface FakeEngine {
   readonly put: (row: Download, quietly?: "quietly") => Effect.Effect<void>
   readonly requests: Array<DownloadRequest>
   readonly active: Array<Active>
+  /** What is left alone, for whoever looks. */
+  readonly hosts: Array<CoolingHost>
+  /** What the engine finds out about hosts. */
+  readonly hear: (event: HostEvent) => Effect.Effect<void>
   /** No `await` or `drained` answers before this. */
   readonly drain: Effect.Effect<void>
 }
@@ -159,6 +174,8 @@ export const fakeEngine = (
     const drained = yield* Deferred.make<void>()
     const requests: Array<DownloadRequest> = []
     const active: Array<Active> = []
+    const hosts: Array<CoolingHost> = []
+    const heard = yield* PubSub.unbounded<HostEvent>()
     const endOf = (id: DownloadId) => {
       const known = ends.get(id) ?? Deferred.unsafeMake<Download>(FiberId.none)
       ends.set(id, known)
@@ -196,6 +213,8 @@ export const fakeEngine = (
       drained: Deferred.await(drained),
       changes: Stream.fromPubSub(changes),
       events: Stream.die("not used"),
+      hosts: Effect.sync(() => Array.from(hosts)),
+      hostEvents: Stream.fromPubSub(heard),
       progress: Stream.die("not used"),
       active: Effect.sync(() => Array.from(active))
     })
@@ -210,6 +229,8 @@ export const fakeEngine = (
         }),
       requests,
       active,
+      hosts,
+      hear: (event) => Effect.asVoid(heard.publish(event)),
       drain: Effect.asVoid(Deferred.succeed(drained, undefined))
     }
   })

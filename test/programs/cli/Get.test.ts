@@ -6,22 +6,26 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import { describe, expect } from "vitest"
+import * as HostEvent from "../../../src/domain/HostEvent.js"
 import type { Download } from "../../../src/domain/Download.js"
 import * as DownloadErrors from "../../../src/domain/DownloadError.js"
 import * as Ids from "../../../src/domain/DownloadId.js"
-import { defaultOptions } from "../../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../../src/domain/DownloadOptions.js"
 import * as Display from "../../../src/programs/cli/Display.js"
 import { exitCode } from "../../../src/programs/cli/Failures.js"
 import * as Get from "../../../src/programs/cli/Get.js"
+import { none } from "../../../src/programs/cli/Network.js"
 import * as Requests from "../../../src/programs/cli/Requests.js"
 import * as Session from "../../../src/programs/cli/Session.js"
-import { boardLoaded, fakeEngine, row, secret, streams } from "./Fixtures.js"
+import { boardLoaded, eventsOf, fakeEngine, row, secret, streams } from "./Fixtures.js"
 
 const asked = (more: Partial<Requests.Asked> = {}): Requests.Asked => ({
   urls: ["http://example.org/file.bin"],
   input: undefined,
+  metalinks: [],
   dir: undefined,
   output: undefined,
+  mirrors: [],
   db: undefined,
   headers: [],
   priority: 0,
@@ -32,6 +36,10 @@ const asked = (more: Partial<Requests.Asked> = {}): Requests.Asked => ({
   options: defaultOptions,
   concurrency: undefined,
   durability: undefined,
+  transport: undefined,
+  limitRate: undefined,
+  perHost: undefined,
+  network: none,
   json: false,
   quiet: false,
   noProgress: false,
@@ -349,6 +357,45 @@ describe("get, interrupted", () => {
       yield* engine.put(processing())
       expect(exitCode(yield* Fiber.await(fiber), undefined)).toBe(141)
       expect(stderr.text).toBe("")
+    })
+  )
+})
+
+describe("a host that is left alone", () => {
+  const host = { origin: "http://example.org", until: 12_000, why: "it answered 429" }
+
+  it.effect("is told of once, whoever has found out, where downloads wait for it", () =>
+    Effect.gen(function* () {
+      const engine = yield* fakeEngine()
+      const { fiber, stderr } = yield* start(engine)
+      engine.hosts.push({ origin: "http://nobody", until: 99_000, why: "busy" }, host)
+      yield* TestClock.adjust(3000)
+      const event = HostEvent.changes(new Map(), [[host.origin, { ...host, until: 12_001 }]], 3000)
+      for (const one of event.events) yield* engine.hear(one)
+      yield* TestClock.adjust(0)
+      const closed = HostEvent.changes(new Map([[host.origin, 1]]), [[host.origin, null]], 4000)
+      for (const one of closed.events) yield* engine.hear(one)
+      yield* TestClock.adjust(0)
+      expect(stderr.lines).toEqual([
+        "http://example.org is left alone for 12 s: it answered 429",
+        "http://example.org answers again"
+      ])
+      yield* engine.put(completed())
+      yield* Fiber.join(fiber)
+    })
+  )
+
+  it.effect("is a line of --json", () =>
+    Effect.gen(function* () {
+      const engine = yield* fakeEngine()
+      const { fiber, stdout } = yield* start(engine, { json: true })
+      engine.hosts.push(host)
+      yield* TestClock.adjust(3000)
+      yield* engine.put(completed())
+      yield* Fiber.join(fiber)
+      expect(eventsOf(stdout).filter(({ event }) => event === "host")).toMatchObject([
+        { origin: host.origin, state: "open", until: "1970-01-01T00:00:12.000Z", why: host.why }
+      ])
     })
   )
 })

@@ -40,13 +40,14 @@ describe("a list", () => {
       ` checksum = sha256=${hex.toUpperCase()}`,
       "  header=X-One: 1",
       "  header=X-Two: a=b: c",
-      "http://a/2"
+      "http://a/2\thttps://b/2 \thttp://c/2"
     ]
     for (const end of ["\n", "\r\n"]) {
       expect(entries(text.join(end))).toEqual([
         {
           line: 2,
           url: "http://a/1",
+          mirrors: [],
           out: { below: ["a b"], name: "c = d.iso" },
           dir: "/some where",
           checksum: { algorithm: "sha-256", hex },
@@ -55,16 +56,25 @@ describe("a list", () => {
             ["X-Two", "a=b: c"]
           ]
         },
-        { line: 10, url: "http://a/2", out: undefined, dir: undefined, checksum: undefined, headers: [] }
+        {
+          line: 10,
+          url: "http://a/2",
+          mirrors: ["https://b/2", "http://c/2"],
+          out: undefined,
+          dir: undefined,
+          checksum: undefined,
+          limitRate: undefined,
+          headers: []
+        }
       ])
     }
   })
 
   it.each([
-    ["http://a/\n split=5", '2: "split" is not an option of lists (out, dir, checksum, header)'],
+    ["http://a/\n split=5", '2: "split" is not an option of lists (out, dir, checksum, limit-rate, header)'],
     [
       "http://a/\n  OUT=x",
-      '2: "OUT" is not an option of lists (out, dir, checksum, header); did you mean out?'
+      '2: "OUT" is not an option of lists (out, dir, checksum, limit-rate, header); did you mean out?'
     ],
     ["http://a/\n  =x", '2: "" is not an option'],
     ["http://a/\n  out", "2: out has no value; write out=..."],
@@ -77,7 +87,6 @@ describe("a list", () => {
     ["http://a/\n  header=Range: bytes=0-", "2: header: the header Range is set by sluice itself"],
     ["http://a/\n  http://b/", "2: a URL must be at the beginning of its line"],
     ["  out=x\nhttp://a/", "1: an option comes after the URL it is for, and there is none above"],
-    ["http://a/\thttp://b/", "1: mirrors are not possible yet; keep one URL per line"],
     ["http://a/ http://b/", "1: there is more than one URL; keep one per line"],
     [`http://a/${"x".repeat(70_000)}`, "1: it is longer than 65536 characters"]
   ])("%j is refused", (text, words) => {
@@ -88,9 +97,9 @@ describe("a list", () => {
   })
 
   it("goes on after a mistake, and the options of a bad URL are still its own", () => {
-    expect(problems("http://a/\thttp://b/\n  out=fine\n  bad=1\nhttp://c/\n  out=../x")).toEqual([
-      "1: mirrors are not possible yet; keep one URL per line",
-      '3: "bad" is not an option of lists (out, dir, checksum, header)',
+    expect(problems("http://a/ http://b/\n  out=fine\n  bad=1\nhttp://c/\n  out=../x")).toEqual([
+      "1: there is more than one URL; keep one per line, or put tabs between a URL and its mirrors",
+      '3: "bad" is not an option of lists (out, dir, checksum, limit-rate, header)',
       "5: out: it must stay below the target directory, without .."
     ])
   })

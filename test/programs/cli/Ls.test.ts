@@ -5,6 +5,8 @@ import type { Download } from "../../../src/domain/Download.js"
 import * as Ids from "../../../src/domain/DownloadId.js"
 import { exitCode } from "../../../src/programs/cli/Failures.js"
 import * as Ls from "../../../src/programs/cli/Ls.js"
+import { probeWhy } from "../../../src/domain/Host.js"
+import * as LeftAlone from "../../../src/programs/cli/LeftAlone.js"
 import { Output } from "../../../src/programs/cli/Output.js"
 import { table } from "../../../src/programs/cli/Listing.js"
 import { fakeQueue } from "./FakeQueue.js"
@@ -16,10 +18,15 @@ const rows: ReadonlyArray<Download> = [
   row({ id: Ids.fromKey(3), url: "http://example.org/" })
 ]
 
+/** No host is left alone. */
+const calm = { leftAlone: LeftAlone.nobody, now: 0 }
+
 const list = (asked: Partial<Ls.Asked>, stored = rows) =>
   Effect.gen(function* () {
     const { output, stderr, stdout } = streams()
-    const { calls, layer } = fakeQueue(stored)
+    const { calls, layer } = fakeQueue(stored, {
+      cooling: [{ origin: "http://example.org", until: 12_000, why: "busy" }]
+    })
     const exit = yield* Ls.list(
       {
         db: undefined,
@@ -39,7 +46,7 @@ const list = (asked: Partial<Ls.Asked>, stored = rows) =>
 
 describe("ls", () => {
   it("is a table, aligned also behind wide names", () => {
-    expect(table(rows, undefined)).toBe(
+    expect(table(rows, undefined, calm)).toBe(
       [
         "ID           STATUS      DONE     SIZE  NAME        URL",
         "10000000000  completed   100%  1.5 KiB  日本語.iso  http://example.org/file.bin",
@@ -50,14 +57,36 @@ describe("ls", () => {
     )
   })
 
+  it("says of a host that one download asks that it does", () => {
+    const host = { origin: "http://example.org", until: 90_000, why: probeWhy }
+    const text = table(rows, undefined, { leftAlone: LeftAlone.among([host], 0), now: 0 })
+    expect(text).toContain("pending: host is asked whether it is well  ")
+  })
+
+  it("says of a host that is left alone how long, to all that wait for it", () => {
+    const host = { origin: "http://example.org", until: 12_000, why: "busy" }
+    const lines = table([...rows, row({ status: "waiting", nextAttemptAt: 10 })], undefined, {
+      leftAlone: LeftAlone.among([host], 0),
+      now: 0
+    }).split("\n")
+    expect(lines.map((line) => line.slice(13, 44).trimEnd())).toEqual([
+      "STATUS",
+      "completed",
+      "processing",
+      "pending: host cooling down 12 s",
+      "waiting: host cooling down 12 s",
+      ""
+    ])
+  })
+
   it("fits the terminal", () => {
-    const lines = table(rows, 40).split("\n")
+    const lines = table(rows, 40, calm).split("\n")
     expect(lines[1]).toBe("10000000000  completed   100%  1.5 KiB …")
   })
 
   it("can't be made to drive the terminal", () => {
-    expect(table([row({ output: "\u001b[2Jx\ny" })], undefined).split("\n")).toHaveLength(3)
-    expect(table([row({ output: "\u001b[2Jx" })], undefined)).not.toContain("\u001b")
+    expect(table([row({ output: "\u001b[2Jx\ny" })], undefined, calm).split("\n")).toHaveLength(3)
+    expect(table([row({ output: "\u001b[2Jx" })], undefined, calm)).not.toContain("\u001b")
   })
 
   it.effect("is nothing when there is nothing", () =>
@@ -103,9 +132,24 @@ describe("ls", () => {
     Effect.gen(function* () {
       const { stdout } = yield* list({ json: true })
       expect(stdout.lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
-        { v: 1, event: "download", status: "completed", percent: 100, path: "/downloads/日本語.iso" },
+        {
+          v: 1,
+          event: "download",
+          status: "completed",
+          cooling: null,
+          percent: 100,
+          path: "/downloads/日本語.iso"
+        },
         { v: 1, event: "download", status: "processing", percent: 33, bytes: 1, total: 3 },
-        { v: 1, event: "download", status: "pending", percent: null, path: null, tags: [] }
+        {
+          v: 1,
+          event: "download",
+          status: "pending",
+          percent: null,
+          path: null,
+          tags: [],
+          cooling: { origin: "http://example.org", until: "1970-01-01T00:00:12.000Z", why: "busy" }
+        }
       ])
       expect(stdout.text).not.toContain(secret)
     })

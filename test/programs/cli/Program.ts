@@ -3,12 +3,16 @@
  * written and the exit code out.
  */
 import * as Effect from "effect/Effect"
+import { randomUUID } from "node:crypto"
 import { Readable } from "node:stream"
 import * as Cli from "../../../src/programs/cli/Cli.js"
 import { exitCode } from "../../../src/programs/cli/Failures.js"
 import { Output } from "../../../src/programs/cli/Output.js"
 import { Surroundings } from "../../../src/programs/cli/Surroundings.js"
 import { streams } from "./Fixtures.js"
+
+/** A directory that is not there, whatever ran on this machine before. */
+export const nowhere = `/nowhere-${randomUUID()}`
 
 export interface Place {
   readonly environment?: Readonly<Record<string, string>>
@@ -19,7 +23,7 @@ export interface Place {
 
 /** Arguments that never reach an engine. */
 export const sluiceIn = (
-  { cwd = "/nowhere", environment = {}, stdin = "" }: Place,
+  { cwd = nowhere, environment = {}, stdin = "" }: Place,
   ...args: ReadonlyArray<string>
 ) =>
   Effect.gen(function* () {

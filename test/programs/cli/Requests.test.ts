@@ -1,7 +1,8 @@
 import * as Either from "effect/Either"
 import { describe, expect, it } from "vitest"
-import { defaultOptions } from "../../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../../src/domain/DownloadOptions.js"
 import * as InputFile from "../../../src/programs/cli/InputFile.js"
+import * as Network from "../../../src/programs/cli/Network.js"
 import * as Requests from "../../../src/programs/cli/Requests.js"
 
 const asked = (more: Partial<Requests.Asked> = {}): Requests.Asked => ({
@@ -9,6 +10,8 @@ const asked = (more: Partial<Requests.Asked> = {}): Requests.Asked => ({
   input: undefined,
   dir: undefined,
   output: undefined,
+  metalinks: [],
+  mirrors: [],
   db: undefined,
   headers: [],
   priority: 0,
@@ -19,6 +22,10 @@ const asked = (more: Partial<Requests.Asked> = {}): Requests.Asked => ({
   options: defaultOptions,
   concurrency: undefined,
   durability: undefined,
+  transport: undefined,
+  limitRate: undefined,
+  perHost: undefined,
+  network: Network.none,
   json: false,
   quiet: false,
   noProgress: false,
@@ -107,7 +114,7 @@ describe("a list", () => {
     expect(refusal({}, "http://a/\nnonsense\n\n x=1\nftp://b/")).toBe(
       "the list list.txt has 3 lines that can't be used:\n" +
         '        line 2: "nonsense" is not a URL\n' +
-        '        line 4: "x" is not an option of lists (out, dir, checksum, header)\n' +
+        '        line 4: "x" is not an option of lists (out, dir, checksum, limit-rate, header)\n' +
         '        line 5: "ftp://b/" has the scheme ftp'
     )
     expect(refusal({}, "http://a/\nhttp://user:hunter2@:x/")).toBe(

@@ -8,7 +8,7 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect } from "vitest"
-import { type Place, sluiceIn } from "./Program.js"
+import { nowhere, type Place, sluiceIn } from "./Program.js"
 
 const temporary = Effect.acquireRelease(
   Effect.sync(() => fs.realpathSync(fs.mkdtempSync(join(tmpdir(), "sluice-settings-")))),
@@ -40,7 +40,7 @@ describe("the environment", () => {
     [{ SLUICE_HEADER: "A: b\n\nhunter2\n" }, "SLUICE_HEADER: a header has no name"],
     [{ SLUICE_BEARER: "hunter2 hunter2" }, "SLUICE_BEARER: a token"],
     [{ SLUICE_USER: "me:hunter2", SLUICE_BEARER: "hunter2" }, "SLUICE_USER and SLUICE_BEARER both set"],
-    [{ SLUICE_CONFIG: "gone.toml" }, "there is no config file /nowhere/gone.toml"],
+    [{ SLUICE_CONFIG: "gone.toml" }, `there is no config file ${nowhere}/gone.toml`],
     [{ SLUICE_INPUT: "gone.txt" }, "the list gone.txt is not there"],
     [{ SLUICE_HEADER: "A: b\nC: d", SLUICE_NO_PROGRESS: "1", SLUICE_QUIET: "FALSE" }, nothing],
     [{ SLUICE_DIR: "", SLUICE_CONFIG: "", SLUICE_QUIET: "" }, nothing],

@@ -4,7 +4,7 @@ import * as TestClock from "effect/TestClock"
 import { describe, expect } from "vitest"
 import type { Attempt } from "../../../src/domain/Attempt.js"
 import type { Download } from "../../../src/domain/Download.js"
-import { defaultOptions } from "../../../src/domain/DownloadRequest.js"
+import { defaultOptions } from "../../../src/domain/DownloadOptions.js"
 import { page } from "../../../src/programs/cli/DetailPage.js"
 import { exitCode } from "../../../src/programs/cli/Failures.js"
 import * as Format from "../../../src/programs/cli/Format.js"
@@ -73,6 +73,31 @@ const download: Download = row({
 })
 
 const manner = { columns: undefined, color: false, now: began + 20_000 }
+
+describe("a host that is left alone", () => {
+  const cooling = { origin: "http://example.org", until: began + 12_000, why: "it answered 429" }
+
+  it("is why a download is pending, and said for how long", () => {
+    const lines = page(row(), [], { columns: undefined, color: false, now: began, cooling }).split("\n")
+    expect(lines).toContain("status      pending (host cooling down 12 s)")
+    expect(lines).toContain("host        http://example.org is left alone for 12 s: it answered 429")
+  })
+
+  it.effect("is in --json", () =>
+    Effect.gen(function* () {
+      const { output, stdout } = streams()
+      yield* TestClock.setTime(began)
+      const { layer } = fakeQueue([row()], { cooling: [cooling] })
+      yield* Show.show({ ids: [row().id], json: true }).pipe(
+        Effect.provide(layer),
+        Effect.provideService(Output, output)
+      )
+      expect(eventsOf(stdout)).toMatchObject([
+        { event: "details", cooling: { origin: "http://example.org", why: "it answered 429" } }
+      ])
+    })
+  )
+})
 
 describe("the page", () => {
   it("says everything, aligned", () => {

@@ -30,6 +30,7 @@ describe("the view of one download", () => {
         }
       ],
       more: { active: 0, delayed: 0 },
+      behind: undefined,
       total: undefined
     })
   })
@@ -103,6 +104,45 @@ describe("the total of several", () => {
       entries: [],
       total: { queued: 2, speed: undefined, remaining: undefined }
     })
+  })
+})
+
+describe("a host that is left alone", () => {
+  const cooling = [
+    { origin: "http://other", until: 5000, why: "busy" },
+    { origin: "http://example.org", until: 12_000, why: "it answered 429\u001b" },
+    { origin: "http://b", until: 20_000, why: "" }
+  ]
+
+  it("is what a single download waits for", () => {
+    const known = knownOf([row()], { cooling })
+    expect(View.view(known, [], meterOf(), 0, 23)?.entries).toMatchObject([
+      { state: "host cooling down 12 s", detail: "it answered 429\ufffd" }
+    ])
+    expect(View.view(known, [], meterOf(), 12_000, 23)?.entries).toMatchObject([
+      { state: "queued", detail: "" }
+    ])
+  })
+
+  it("is told with how many are queued for it, while there are some", () => {
+    const known = knownOf(numbered(4), { cooling })
+    expect(View.view(known, [], meterOf(), 1000, 23)?.behind).toEqual({
+      queued: 4,
+      hosts: 1,
+      origin: "http://example.org",
+      left: 11_000,
+      why: "it answered 429\ufffd"
+    })
+    const more = [...numbered(2), row({ id: Ids.fromKey(9), url: "http://b/x" })]
+    expect(View.view(knownOf(more, { cooling }), [], meterOf(), 0, 23)?.behind).toMatchObject({
+      queued: 3,
+      hosts: 2
+    })
+    expect(View.view(known, [], meterOf(), 12_000, 23)?.behind).toBeUndefined()
+    const begun = knownOf(numbered(4, { status: "processing" }), { cooling })
+    expect(View.view(begun, [], meterOf(), 0, 23)?.behind).toBeUndefined()
+    // on a low terminal there is no room for it
+    expect(View.view(known, [], meterOf(), 0, 3)?.behind).toBeUndefined()
   })
 })
 

@@ -9,40 +9,21 @@ import { type Download, type Status, terminal } from "../../../src/domain/Downlo
 import * as SqlRow from "../../../src/layers/SqlRow.js"
 import { checkDirectories, checkOutcome } from "../FinalOracles.js"
 import { checkRows } from "../Oracles.js"
+import { checkRetries } from "../Retries.js"
 import { dawn } from "../Simulator.js"
-import type { Book } from "./Book.js"
+import type { AtWork, Book } from "./Book.js"
+import { checkAsked, checkCooling, checkCrowd, checkProbes, triesOf } from "./HostOracles.js"
 
 /** A group's counters; they only grow. */
 type Counters = Readonly<Record<"enqueued" | "completed" | "failed" | "cancelled", number>>
 
 const counters = ["enqueued", "completed", "failed", "cancelled"] as const
 
-/** A try that has ended, as logged. */
-interface Try {
-  readonly id: number
-  readonly origin: string
-  readonly startedAt: number
-  readonly endedAt: number
-  readonly reason: string | null
-  readonly next: number | null
-}
-
-/** Failures after which a host is left alone by everybody. */
-const cooling: ReadonlySet<string> = new Set(["TooManyRequests", "ConnectionRefused", "HostCooling"])
-
-/** An engine at work, for those who ask what it should be doing. */
-export interface AtWork {
-  readonly id: string
-  readonly adopt: boolean
-  readonly concurrency: number
-  readonly since: number
-}
-
 /** How long a row may wait beside a free permit, in milliseconds: the poll, the sweep, some commits, and a slow disk. */
 const patience = 8000
 
-/** A claim is stamped with the time at which its transaction began, and looks at the clock itself, in milliseconds. */
-const stamping = 20
+/** How long an engine that has lost its link may take to find out that it is back, in milliseconds. */
+const groping = 60_000
 
 /** Looks in a row at which a permit has to have been free: one look may find it between two downloads. */
 const looks = 3
@@ -125,6 +106,7 @@ export class Audit {
     }
     this.checkGroup(rows, false)
     this.checkWaiting(rows)
+    checkAsked(book, rows, this.atWork(), patience)
     return rows
   }
 
@@ -167,24 +149,36 @@ export class Audit {
   private checkWaiting(rows: ReadonlyArray<Download>): void {
     const { sim, violation } = this.book.world
     const { now } = sim
+    const { perHost, troubles } = this.book.plan.scenario
+    // without a link, and for a while after it, one at a time asks whether it is there again
+    const lost = troubles.some(
+      ({ from, host, until }) => host === undefined && from <= now - dawn && now - dawn < until + groping
+    )
+    if (lost) return this.waiting.clear()
+    const working = rows
+      .filter(({ status }) => status === "processing")
+      .map(({ owner, url }) => ({ owner, origin: new URL(url).origin }))
+    const atWork = (id: string, host?: string) =>
+      working.filter(({ origin, owner }) => owner === id && (host === undefined || origin === host)).length
     const hosts = new Map(
       this.all<{ origin: string; until: number | null }>(
         "SELECT origin, cooling_until AS until FROM sluice_hosts"
       ).map(({ origin, until }) => [origin, until ?? 0])
     )
     const free = this.atWork().filter(
-      ({ concurrency, id, since }) =>
-        now - since > patience &&
-        rows.filter((row) => row.status === "processing" && row.owner === id).length < concurrency
+      ({ concurrency, id, since }) => now - since > patience && atWork(id) < concurrency
     )
     const waiting = new Map<string, { since: number; seen: number }>()
     for (const row of rows) {
+      const { origin } = new URL(row.url)
       const due =
         row.status === "pending" ||
         ((row.status === "retrying" || row.status === "waiting") && row.nextAttemptAt! <= now - patience)
-      const cool = hosts.get(new URL(row.url).origin) ?? 0
+      const cool = hosts.get(origin) ?? 0
       if (!due || cool > now - patience) continue
-      const takers = free.filter(({ adopt, id }) => row.owner === id || (adopt && row.owner === null))
+      const takers = free.filter(
+        ({ adopt, id }) => (row.owner === id || (adopt && row.owner === null)) && atWork(id, origin) < perHost
+      )
       if (takers.length === 0) continue
       const key = `${row.id} ${row.epoch} ${row.updatedAt}`
       const known = this.waiting.get(key)
@@ -199,54 +193,6 @@ export class Audit {
     this.waiting = waiting
   }
 
-  /** C4: nothing was claimed from a host that was known to be cooling. */
-  private checkCooling(): void {
-    const { violation } = this.book.world
-    const tries = this.all<Try>(
-      `SELECT a.download_id AS id, h.origin AS origin, a.started_at AS startedAt, a.ended_at AS endedAt,
-         json_extract(a.failure, '$.reason') AS reason, a.next_attempt_at AS next
-       FROM sluice_attempts AS a JOIN sluice_downloads AS d ON d.id = a.download_id JOIN sluice_hosts AS h ON h.id = d.host_id`
-    )
-    for (const { endedAt, next, origin, reason } of tries) {
-      if (next === null || !cooling.has(reason ?? "")) continue
-      const early = tries.find(
-        (one) => one.origin === origin && one.startedAt > endedAt && one.startedAt < next - stamping
-      )
-      if (early === undefined) continue
-      const at = (time: number) => `${time - dawn} ms`
-      violation(
-        "C4",
-        `${origin} was to be left alone from ${at(endedAt)} to ${at(next)} (${reason}), and was asked at ${at(early.startedAt)}`
-      )
-      return
-    }
-  }
-
-  /** C4, no starvation: one download of another host comes soon, however many there are of the first. */
-  private checkCrowd(): void {
-    const { book } = this
-    const { exchanges } = book.world.wire
-    const lone = book.orders.find(({ output }) => output === "lone")
-    const entry = book.world.ledger.entries.find(({ order }) => order === lone)
-    const wanted = lone !== undefined && ![...book.wishes.paused, ...book.wishes.cancelled].includes(lone.key)
-    if (entry?.askedAt === undefined || !wanted) return
-    const first = exchanges.find(({ asked }) => asked.download === lone!.key)
-    const before = new Set(
-      exchanges
-        .filter(({ asked, startedAt }) => asked.host === "crowd.test" && startedAt > entry.askedAt!)
-        .filter(({ startedAt }) => first === undefined || startedAt < first.startedAt)
-        .map(({ asked }) => asked.download)
-    )
-    // whom its owner does not work for has to wait for the next engine
-    if (before.size > crowdBound && this.loneWaits(entry.id)) {
-      book.world.violation("C4", `${before.size} downloads of a crowd went before the only one of its host`)
-    }
-  }
-
-  private loneWaits(id: string | undefined): boolean {
-    return id !== undefined && this.book.plan.engines.length === 1
-  }
-
   /** When all has come to its end. */
   end(): void {
     const { book } = this
@@ -259,13 +205,13 @@ export class Audit {
     }
     if (world.ledger.removed.size === 0) checkDirectories(world, rows)
     this.checkGroup(rows, true)
-    this.checkCooling()
-    this.checkCrowd()
+    const tries = triesOf((statement) => this.all(statement))
+    checkCooling(book, tries)
+    checkProbes(book, tries)
+    checkCrowd(book)
+    checkRetries(world, rows, tries)
     for (const { id } of this.all<{ id: string }>("SELECT id FROM sluice_engines")) {
       world.violation("Q2", `${id} is listed as an engine after the end`)
     }
   }
 }
-
-/** So many of a crowd may go before a newcomer from another host. */
-const crowdBound = 12

@@ -12,6 +12,14 @@ import { Wishes, type Asked } from "./Wishes.js"
 /** How long commands for many may take to be followed by engines that were asked, in milliseconds. */
 const grace = 12_000
 
+/** An engine at work, for those who ask what it should be doing. */
+export interface AtWork {
+  readonly id: string
+  readonly adopt: boolean
+  readonly concurrency: number
+  readonly since: number
+}
+
 export class Book {
   readonly wishes: Wishes
   /** The download that each order (by its key) became last, as acknowledged. */

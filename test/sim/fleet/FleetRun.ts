@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
+import { defaultPolicy } from "../../../src/domain/HostGate.js"
 import type { DownloadError } from "../../../src/domain/DownloadError.js"
 import type { StoreError } from "../../../src/domain/StoreError.js"
 import * as Database from "../../../src/layers/Database.js"
@@ -25,26 +26,14 @@ import { Fibers } from "../Fibers.js"
 import { copyDatabase } from "../Rows.js"
 import { segmentation } from "../Scenario.js"
 import { dawn, type Driven } from "../Simulator.js"
-import { World, type Violation } from "../World.js"
+import type { Enough } from "../Noticing.js"
+import type { Told } from "../Told.js"
+import { World } from "../World.js"
 import { Audit } from "./Audit.js"
 import { Book } from "./Book.js"
 import { Connections } from "./Connections.js"
 import { draw, type EnginePlan, type Plan } from "./Plan.js"
 import * as Programs from "./Programs.js"
-
-export interface FleetReport {
-  readonly seed: number
-  readonly violations: ReadonlyArray<Violation>
-  readonly fingerprint: string
-  readonly steps: number
-  /** Virtual milliseconds. */
-  readonly time: number
-  /** How the processes ended, in order. */
-  readonly endings: ReadonlyArray<string>
-  /** How many downloads ended how. */
-  readonly outcomes: Readonly<Record<string, number>>
-  readonly story: ReadonlyArray<string>
-}
 
 export interface FleetOptions {
   /** Changes the plan that was drawn from the seed. */
@@ -54,6 +43,8 @@ export interface FleetOptions {
   readonly tune?: Partial<EngineOptionsShape>
   readonly onNote?: (line: string) => void
   readonly steps?: number
+  /** Stops when this is true of what was noticed. */
+  readonly enough?: Enough
 }
 
 const maxTime = 12 * 3_600_000
@@ -91,6 +82,9 @@ class FleetRun {
   private started = 0
   private last: Process | undefined
   private finished = false
+  /** How many violations have been looked at, and whether that is enough. */
+  private judged = 0
+  private enough = false
 
   constructor(
     readonly seed: number,
@@ -117,7 +111,7 @@ class FleetRun {
     )
   }
 
-  run(): FleetReport {
+  run(): Told {
     const { sim } = this.world
     this.schedule()
     const driven = this.connections.during(
@@ -208,6 +202,8 @@ class FleetRun {
         ...defaults,
         commitInterval: scenario.commitInterval,
         segmentation,
+        gate: () => ({ ...defaultPolicy, connections: scenario.perHost }),
+        limits: { rate: scenario.limits.all, perHost: () => scenario.limits.host },
         ...("concurrency" in options ? { concurrency: options.concurrency! } : {}),
         ...("adopt" in options ? { adopt: options.adopt! } : {}),
         ...("autoStart" in options ? { autoStart: options.autoStart! } : {}),
@@ -279,7 +275,14 @@ class FleetRun {
         this.kill(process)
       }
     }
-    return this.finished
+    return this.finished || this.hasEnough
+  }
+
+  private get hasEnough(): boolean {
+    const { violations } = this.world
+    if (violations.length === this.judged) return this.enough
+    this.judged = violations.length
+    return (this.enough = this.options.enough?.(violations) === true)
   }
 
   private stop(process: Process): void {
@@ -361,5 +364,4 @@ class FleetRun {
 }
 
 /** Runs a seed. */
-export const runFleet = (seed: number, options: FleetOptions = {}): FleetReport =>
-  new FleetRun(seed, options).run()
+export const runFleet = (seed: number, options: FleetOptions = {}): Told => new FleetRun(seed, options).run()

@@ -4,28 +4,32 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Bandwidth from "../../../src/layers/Bandwidth.js"
 import * as DownloadsLayer from "../../../src/layers/Downloads.js"
 import * as Engine from "../../../src/layers/Engine.js"
 import * as EngineSwitch from "../../../src/layers/EngineSwitch.js"
+import * as HostGates from "../../../src/layers/HostGates.js"
 import * as HttpRevalidation from "../../../src/layers/HttpRevalidation.js"
 import * as HttpTransport from "../../../src/layers/HttpTransport.js"
 import * as SqlStore from "../../../src/layers/SqlStore.js"
 import { EngineLife } from "../../../src/services/EngineLife.js"
 import { PartFile } from "../../../src/services/PartFile.js"
 import { type Shape, Store } from "../../../src/services/Store.js"
+import { quiet } from "../Sabotage.js"
+import type { Search } from "../Noticing.js"
 import type { Scenario } from "../Scenario.js"
-import type { Oracle } from "../Watch.js"
 import type { FleetOptions } from "./FleetRun.js"
 import type { CommandPlan, EnginePlan, Plan } from "./Plan.js"
 
-export interface FleetSabotage {
+export interface FleetSabotage extends Search {
   readonly what: string
-  readonly noticed: Oracle
   readonly options: FleetOptions
 }
 
 /** The engine with another store. */
-const onStore = (change: (store: Shape, run: (statement: string) => Effect.Effect<void>) => Partial<Shape>) =>
+export const onStore = (
+  change: (store: Shape, run: (statement: string) => Effect.Effect<void>) => Partial<Shape>
+) =>
   DownloadsLayer.layer.pipe(
     Layer.provideMerge(EngineSwitch.layer),
     Layer.provideMerge(
@@ -39,24 +43,19 @@ const onStore = (change: (store: Shape, run: (statement: string) => Effect.Effec
         })
       ).pipe(Layer.provideMerge(SqlStore.layer))
     ),
-    Layer.provide([HttpTransport.layer, HttpRevalidation.layer])
+    Layer.provide(HttpTransport.layer),
+    Layer.provide(HttpRevalidation.layer),
+    Layer.provide(Bandwidth.layer),
+    Layer.provide(HostGates.layer)
   )
 
 /** Something is done to the database before each claim. */
-const beforeClaims = (statement: string) =>
+export const beforeClaims = (statement: string) =>
   onStore((store, run) => ({ claim: (options) => Effect.zipRight(run(statement), store.claim(options)) }))
 
 /** A world where nothing goes wrong by itself, and downloads last. */
-const quiet = (scenario: Scenario): Scenario => ({
-  ...scenario,
-  weather: { none: 1 },
-  badRanges: {},
-  fickleness: 0,
-  roughDisk: false,
-  hardLinks: true,
-  diskFull: [],
-  changes: [],
-  user: [],
+const lasting = (scenario: Scenario): Scenario => ({
+  ...quiet(scenario),
   troubles: [],
   resources: scenario.resources.map((resource) => ({
     ...resource,
@@ -84,10 +83,10 @@ const command: CommandPlan = {
   dies: undefined
 }
 
-const plan =
+export const plan =
   (engines: ReadonlyArray<Partial<EnginePlan>>, commands: ReadonlyArray<Partial<CommandPlan>> = []) =>
   (drawn: Plan): Plan => {
-    const scenario = quiet(drawn.scenario)
+    const scenario = lasting(drawn.scenario)
     return {
       ...drawn,
       scenario,
@@ -103,21 +102,8 @@ const plan =
 
 const two = plan([{}, { at: 1000 }])
 
-/** Those whose host is overloaded from the beginning. */
-const overloaded = (drawn: Plan): Plan => {
-  const same = plan([{}])(drawn)
-  const [first] = same.scenario.resources
-  const resources = same.scenario.resources.map((resource) => ({ ...resource, host: first!.host }))
-  const troubles = [{ host: first!.host, from: 0, until: 20_000, fault: "refused" as const }]
-  const orders = same.scenario.orders.map((order) => ({
-    ...order,
-    options: { ...order.options, maxRetries: 100_000, retryDelay: 5000 }
-  }))
-  return { ...same, scenario: { ...same.scenario, resources, orders, troubles } }
-}
-
 /** One of one host behind many of another. */
-const crowd = (drawn: Plan): Plan => {
+export const crowd = (drawn: Plan): Plan => {
   const { scenario } = plan([{}])(drawn)
   const host = { ...scenario.resources[0]!, size: 500, rate: 5, hops: 0 }
   const [template] = scenario.orders
@@ -140,7 +126,7 @@ const crowd = (drawn: Plan): Plan => {
 export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
   {
     what: "engines that take all others for dead",
-    noticed: "Q2",
+    noticed: ["Q2"],
     options: {
       vary: two,
       engine: () =>
@@ -155,7 +141,7 @@ export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
   },
   {
     what: "an engine that never obeys",
-    noticed: "C1",
+    noticed: ["C1"],
     options: {
       vary: plan([{}], [{}]),
       engine: () => onStore(() => ({ obey: Effect.succeed([]) }))
@@ -163,7 +149,7 @@ export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
   },
   {
     what: "an heir that forgets what was asked",
-    noticed: "C1",
+    noticed: ["C1"],
     options: {
       vary: plan(
         [{ ending: { kind: "kill", after: "command pauseAll all ends", nth: 1, steps: 0 } }, {}],
@@ -183,7 +169,7 @@ export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
   },
   {
     what: "a cancel that forgets the part",
-    noticed: "C1",
+    noticed: ["C1"],
     options: {
       vary: plan(
         [{}],
@@ -200,22 +186,8 @@ export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
     }
   },
   {
-    what: "an admission that forgets which hosts cool down",
-    noticed: "C4",
-    options: { vary: overloaded, engine: () => beforeClaims("UPDATE sluice_hosts SET cooling_until = NULL") }
-  },
-  {
-    what: "an admission that always serves the same host first",
-    noticed: "C4",
-    options: {
-      vary: crowd,
-      engine: () =>
-        beforeClaims("UPDATE sluice_downloads SET priority = -1 WHERE output = 'lone' AND status = 'pending'")
-    }
-  },
-  {
     what: "an engine that takes nothing up",
-    noticed: "Q2",
+    noticed: ["Q2"],
     options: {
       vary: plan([{}]),
       engine: (process) =>
@@ -226,7 +198,7 @@ export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
   },
   {
     what: "priorities that nobody keeps",
-    noticed: "Q2",
+    noticed: ["Q2"],
     options: {
       vary: plan([{}], [{ deed: "move", order: 3, priority: 9 }]),
       engine: () => onStore(() => ({ move: (ids) => Effect.succeed(ids.length) }))
@@ -234,7 +206,7 @@ export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
   },
   {
     what: "an engine that leaves without giving up its rows",
-    noticed: "Q2",
+    noticed: ["Q2"],
     options: {
       vary: plan([{ ending: { kind: "stop", time: 3000 } }]),
       engine: () => onStore(() => ({ release: Effect.succeed([]) }))
@@ -242,7 +214,7 @@ export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
   },
   {
     what: "rows that are lost",
-    noticed: "Q1",
+    noticed: ["Q1"],
     options: {
       vary: two,
       engine: () =>
@@ -251,7 +223,7 @@ export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
   },
   {
     what: "one request twice",
-    noticed: "Q4",
+    noticed: ["Q4"],
     options: {
       vary: two,
       engine: () =>
@@ -262,7 +234,7 @@ export const fleetSabotages: ReadonlyArray<FleetSabotage> = [
   },
   {
     what: "a group whose counters fall",
-    noticed: "Q5",
+    noticed: ["Q5"],
     options: {
       vary: plan([{}]),
       engine: () => beforeClaims("UPDATE sluice_groups SET completed = max(0, completed - 1)")

@@ -5,6 +5,7 @@
  */
 import { draw as drawScenario, type Order, type Scenario } from "../Scenario.js"
 import type { Seeded } from "../Seeded.js"
+import type { Trouble } from "../Storms.js"
 
 export type Deed =
   | "pause"
@@ -151,12 +152,15 @@ const shaped = (random: Seeded): Scenario => {
     endings: [],
     adopt: false,
     calmAfter: Math.min(drawn.calmAfter, horizon * 1.5),
-    troubles: hosts.flatMap((host) => {
-      if (random.chance(0.5)) return []
-      const from = random.log(1, 20_000)
-      const fault = random.pick(["busyUntil", "refused", "tooMany"] as const)
-      return [{ host, from, until: from + random.log(500, 20_000), fault }]
-    })
+    troubles: [
+      ...drawn.troubles,
+      ...hosts.flatMap((host): ReadonlyArray<Trouble> => {
+        if (random.chance(0.5)) return []
+        const from = random.log(1, 20_000)
+        const fault = random.pick(["busyUntil", "refused", "tooMany"] as const)
+        return [{ host, from, until: from + random.log(500, 20_000), weather: { [fault]: 1 } }]
+      })
+    ]
   }
   return random.chance(0.25) ? crowded(random, scenario) : scenario
 }

@@ -4,30 +4,23 @@
  */
 import { setImmediate } from "node:timers/promises"
 import { afterEach, describe, expect, it } from "vitest"
-import { runFleet, type FleetReport } from "./FleetRun.js"
+import { noticing } from "../Noticing.js"
+import { complaint } from "../Told.js"
+import { runFleet } from "./FleetRun.js"
 import { fleetSabotages } from "./FleetSabotage.js"
+import { hostSabotages } from "./HostSabotage.js"
 
-/** Seeds that once broke a promise. */
-const regressions = [38]
+/** Seeds that once broke a promise; the last two: rows taken over that nobody was told of, and a pause that another command replaced. */
+const regressions = [38, 106, 128]
 
-const seeds = [...new Set([...Array.from({ length: 20 }, (_, i) => i + 1), ...regressions])]
-
-const complaint = (report: FleetReport): string =>
-  report.violations.length === 0
-    ? ""
-    : [
-        `seed ${report.seed} (${report.endings.join(" > ")})`,
-        ...report.violations.map(({ oracle, what }) => `  ${oracle} broken: ${what}`),
-        ...report.story.slice(-40),
-        `replay it with: npm run sim -- --fleet --seed ${report.seed} --trace`
-      ].join("\n")
+const seeds = [...new Set([...Array.from({ length: 8 }, (_, i) => i + 1), ...regressions])]
 
 // a run never waits for anything real; the test runner wants to be heard in between
 afterEach(() => setImmediate())
 
 describe("several engines on one database", () => {
   it.each(seeds)("keep their promises under seed %i", (seed) => {
-    expect(complaint(runFleet(seed))).toBe("")
+    expect(complaint(runFleet(seed), "--fleet ")).toBe("")
   })
 
   it("do the same again under the same seed", () => {
@@ -40,11 +33,8 @@ describe("several engines on one database", () => {
 })
 
 describe("the oracles over several engines notice", () => {
-  it.each(fleetSabotages)("$what", ({ noticed, options }) => {
-    const seen = new Set<string>()
-    for (let seed = 1; seed <= 8 && !seen.has(noticed); seed++) {
-      for (const { oracle } of runFleet(seed, { ...options, steps: 100_000 }).violations) seen.add(oracle)
-    }
-    expect([...seen]).toContain(noticed)
+  it.each([...fleetSabotages, ...hostSabotages])("$what", ({ options, ...search }) => {
+    const seen = noticing(search, (seed, enough) => runFleet(seed, { ...options, enough, steps: 100_000 }))
+    expect(seen).toEqual(expect.arrayContaining([...search.noticed]))
   })
 })

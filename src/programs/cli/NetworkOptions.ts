@@ -1,0 +1,58 @@
+/**
+ * The options of how an engine reaches others: of `get` and `run`, not of what is put into the queue, so that nothing of them
+ * is stored. What they mean together is in Network.
+ */
+import * as Args from "./Args.js"
+import * as Setting from "./Setting.js"
+
+export const network = {
+  cacert: Setting.one(Args.file, undefined, {
+    name: "cacert",
+    kind: "FILE",
+    group: "The network",
+    path: "file",
+    description: "Authorities to trust instead of the usual ones: certificates as PEM."
+  }),
+  certificate: Setting.one(Args.file, undefined, {
+    name: "cert",
+    kind: "FILE",
+    group: "The network",
+    path: "file",
+    description:
+      "A client certificate as PEM, for servers that ask for one. It is shown to the origins of the URLs asked for; neither to " +
+      "mirrors nor where redirects lead."
+  }),
+  privateKey: Setting.one(Args.file, undefined, {
+    name: "key",
+    kind: "FILE",
+    group: "The network",
+    path: "file",
+    description: "The private key of --cert as PEM. Default: it is in the same file."
+  }),
+  keyPassphrase: Setting.one(Args.secret, undefined, {
+    name: "key-passphrase",
+    kind: "TEXT",
+    group: "The network",
+    secret: true,
+    description:
+      "For a key that is encrypted. Others can see what is typed: better SLUICE_KEY_PASSPHRASE, or the config file."
+  }),
+  insecure: Setting.flag({
+    name: "insecure",
+    group: "The network",
+    description:
+      "Do not check the certificates of servers: whoever is on the way can read and change everything. Warns each time."
+  }),
+  ipv4: Setting.flag({
+    name: "ipv4",
+    short: "4",
+    group: "The network",
+    description: "Connect to IPv4 addresses only."
+  }),
+  ipv6: Setting.flag({
+    name: "ipv6",
+    short: "6",
+    group: "The network",
+    description: "Connect to IPv6 addresses only."
+  })
+}

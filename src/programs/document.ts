@@ -1,0 +1,19 @@
+/**
+ * A small document from the network, for commands that have to read it before there is an engine: over connections of its own, which
+ * are closed with it.
+ */
+import * as Effect from "effect/Effect"
+import type { DownloadError } from "../domain/DownloadError.js"
+import * as Documents from "../layers/Documents.js"
+import * as UndiciWire from "../layers/UndiciWire.js"
+import { Wire } from "../services/Wire.js"
+import type { Options } from "./engine.js"
+
+export const read = (
+  wanted: Documents.Wanted,
+  { family, tls }: Pick<Options, "tls" | "family"> = {}
+): Effect.Effect<string, DownloadError> =>
+  Effect.gen(function* () {
+    const documents = yield* Documents.make
+    return yield* documents.read(yield* Wire, wanted)
+  }).pipe(Effect.scoped, Effect.provide(UndiciWire.layerConfigured({ tls, family })))
