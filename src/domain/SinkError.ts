@@ -16,4 +16,5 @@ export class SinkError extends Schema.TaggedError<SinkError>()("SinkError", {
   }
 }
 
+/** What a sink fails with: `detail` as a sentence without a full stop; `permanent` where trying again would not help. */
 export const make = (detail: string, permanent = false): SinkError => new SinkError({ detail, permanent })

@@ -7,6 +7,9 @@
  * | unlink(part), fsync(directory) | the part is gone | the same: there is nothing left to remove |
  * | commit `Discarded` | that nothing is left | nothing to do |
  *
+ * A file that has got its final name stays, also where a kill came between the name and `completed` and the cancel found nobody at
+ * work: it is whole and verified, and whoever sees it may have begun to use it. The row then names it in `publishing`.
+ *
  * Two engines may do it at once: a part is removed only where it is the file that the row names, and saying so twice changes nothing.
  * The row may be gone by then, as what is cancelled may be forgotten by anybody at any time: then there is nobody left to tell.
  */

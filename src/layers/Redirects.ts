@@ -68,10 +68,10 @@ export const follow = (
         )
       }
       if (!Redirect.isRedirect(response.status)) {
-        const { pipe } = response
+        const arrived = response
         const broken = brokenAt(at, url)
         return {
-          response: { ...response, pipe: (sink) => Effect.mapError(pipe(sink), broken) },
+          response: { ...arrived, pipe: (sink) => Effect.mapError(arrived.pipe(sink), broken) },
           url: at
         }
       }

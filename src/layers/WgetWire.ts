@@ -205,7 +205,7 @@ const make = Effect.gen(function* () {
 
   const exchange = (request: WireRequest, onHead: (head: ResponseHead) => ByteSink | undefined): Exchange => {
     const host = URL.canParse(request.url) ? new URL(request.url).host : request.url
-    const scope = Effect.runSync(Scope.make())
+    const scope = Runtime.runSync(runtime)(Scope.make())
     const givenUp = Deferred.unsafeMake<never, DownloadError>(FiberId.none)
     const close = Scope.close(scope, Exit.void)
     let isOver = false

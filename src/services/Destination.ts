@@ -33,6 +33,7 @@ export interface Item {
  * `write` is never called while another `write` runs, and no batch has a key twice. `missing` may be called meanwhile.
  */
 export interface Sink<R = never> {
+  /** Succeeds when all of the batch is durable; each key at most once, one write at a time. */
   readonly write: (batch: ReadonlyArray<Item>) => Effect.Effect<void, SinkError, R>
   /** Those of the keys that are not there. */
   readonly missing: (keys: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, SinkError, R>

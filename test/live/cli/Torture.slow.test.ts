@@ -242,7 +242,12 @@ describe("torture", () => {
         const complete = entries
           .filter(({ status }) => status === "completed")
           .map(({ id }) => ledger.items.get(id)!)
-        expect(ledger.expectFiles()).toEqual(complete.map(({ name }) => name).sort())
+        // cancelled while nobody worked, after a kill at the very last step: its file had got its name, and is whole
+        const named = entries.flatMap(({ publishing, status }) =>
+          status === "cancelled" && publishing !== null ? [publishing] : []
+        )
+        const files = ledger.expectFiles()
+        expect(files.filter((name) => !named.includes(name))).toEqual(complete.map(({ name }) => name).sort())
         const orphans = ledger.expectNothingElse()
         const attempts = ledger.expectAttempts()
         const waste = Load.wasteOf(complete, "kill")
