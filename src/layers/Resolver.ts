@@ -62,7 +62,10 @@ interface Known {
 
 /** getaddrinfo, addresses in the order of the system. */
 export const viaSystem: Resolve = ({ family, hints, hostname }, answer) =>
-  getaddrinfo(hostname, { family, hints, all: true }, (error, addresses) => answer(error, addresses))
+  // with an error there are no addresses, whatever the types say
+  getaddrinfo(hostname, { family, hints, all: true }, (error, addresses) =>
+    answer(error, error === null ? addresses : [])
+  )
 
 const failure = (code: string, hostname: string): NodeJS.ErrnoException =>
   Object.assign(new Error(`${code} ${hostname}`), { code, hostname, syscall: "getaddrinfo" })

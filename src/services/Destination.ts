@@ -21,7 +21,7 @@ export interface Item {
 }
 
 /**
- * A store of the program's own. The rules, each of which the suite of `sluice/testing` tries:
+ * A store of the program's own. The rules:
  *
  * - `write` succeeds only when all of the batch is durable: its downloads are completed upon that, and never fetched again.
  * - `write` is idempotent by key. A crash between it and the database has the same batch, or another one with some of the same items,

@@ -159,6 +159,23 @@ describe.concurrent("what can't be used is told before anything starts", () => {
     })
   )
 
+  live("-4 and -6 say so where a name does not resolve", (world) =>
+    Effect.gen(function* () {
+      for (const family of ["-4", "-6"]) {
+        const { code, stderr } = yield* world.get(
+          "http://no-such-name.invalid/a",
+          family,
+          "--max-retries",
+          "0",
+          "--give-up",
+          "1s"
+        )
+        expect(code).toBe(1)
+        expect(stderr).toContain("no-such-name.invalid")
+      }
+    })
+  )
+
   live("-4 and -6 choose the family", (world) =>
     Effect.gen(function* () {
       expect(yield* world.get("/bytes/10/a", "-4")).toMatchObject({ code: 0 })
