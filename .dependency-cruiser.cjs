@@ -13,14 +13,14 @@ module.exports = {
     {
       name: "domain-is-pure",
       comment:
-        "domain imports only itself, effect and parsers (content-disposition, structured-headers, saxes): no IO, no services, no node builtins.",
+        "domain imports only itself, effect and parsers (content-disposition, structured-headers, saxes, ip-address): no IO, no services, no node builtins.",
       severity: "error",
       from: { path: "^src/domain/" },
       to: {
         pathNot: [
           "^src/domain/",
           "^node_modules/effect/",
-          "^node_modules/(content-disposition|structured-headers|saxes)/"
+          "^node_modules/(content-disposition|structured-headers|saxes|ip-address)/"
         ]
       }
     },

@@ -37,6 +37,7 @@ export {
   type FileOptions,
   type Options
 } from "./programs/engine.js"
+export type { Proxy, Rules as ProxyRules, Scheme as ProxyScheme } from "./domain/Proxy.js"
 export type { ClientCertificate, TlsOptions } from "./layers/Tls.js"
 export * as Pool from "./layers/Pool.js"
 export * as Destination from "./layers/Destinations.js"

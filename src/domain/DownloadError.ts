@@ -38,6 +38,12 @@ const rules = {
     "the server's certificate or TLS setup can't be trusted; check the URL and the clock, or name its authority with --cacert"
   ),
   ClientCertificate: permanent("give a certificate that the server accepts with --cert and --key"),
+  ProxyFailed: transient(
+    "check the proxy: --proxy, or the variables http_proxy, https_proxy, all_proxy and no_proxy"
+  ),
+  ProxyRefused: permanent(
+    "the proxy does not let this through; give it credentials (--proxy http://user:password@host:port), or go without it for this host (--no-proxy)"
+  ),
   Network: transient(again),
   // what the server said
   ServerError: transient("the server is in trouble; try again later"),
@@ -192,6 +198,8 @@ export const fromStatus = (status: number, retryAfter: number | undefined): Down
   if (status === 410) return make("Gone", detail, { status })
   if (status === 401) return make("Unauthorized", detail, { status })
   if (status === 403) return make("Forbidden", detail, { status })
+  if (status === 407)
+    return make("ProxyRefused", `the proxy wants credentials, or others (${detail})`, { status })
   return make(status >= 400 ? "BadStatus" : "ProtocolViolation", detail, { status })
 }
 
@@ -200,6 +208,7 @@ const statusNames: Record<number, string> = {
   401: "unauthorized",
   403: "forbidden",
   404: "not found",
+  407: "proxy authentication required",
   408: "request timeout",
   410: "gone",
   416: "range not satisfiable",

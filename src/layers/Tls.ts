@@ -45,6 +45,10 @@ export interface Tls {
   readonly identified: ConnectionOptions | undefined
 }
 
+/** What is logged where certificates are not checked. */
+export const unchecked =
+  "the certificates of servers are not checked: whoever is on the way can read and change everything"
+
 /** Nothing but defaults. */
 export const defaults: Tls = { anonymous: {}, identified: undefined }
 

@@ -14,6 +14,7 @@
 import type { Socket } from "node:net"
 import type { Client, Dispatcher, buildConnector } from "undici"
 import UndiciClient from "undici/lib/dispatcher/client.js"
+import { authorization, choose, forwards, type Proxy } from "../domain/Proxy.js"
 import { SocketReader } from "./SocketReader.js"
 import { type Link, type Making, type Network, type Own, type SocketMaker, socketsOf } from "./Sockets.js"
 import { isAlert, isMalformed, isReset } from "./UndiciError.js"
@@ -95,7 +96,9 @@ export class ConnectionPool {
       this.#idle.splice(at, 1)
       return idle
     }
-    const connection = new Connection(origin, key, {
+    const proxy = origin.startsWith("http:") ? choose(this.#network.proxies, origin) : undefined
+    const forwarder = proxy !== undefined && forwards(proxy) ? proxy : undefined
+    const connection = new Connection(origin, key, forwarder, {
       connect: ({ adopt, onread }, options, callback) =>
         this.#sockets({ adopt, onread, identified, session: this.#sessions.get(key) }, options, callback),
       session: (session) => this.#remember(key, session),
@@ -148,6 +151,8 @@ class Connection implements Lease {
   reused = false
   readonly #client: Client
   readonly #pool: Pool
+  readonly #origin: string
+  readonly #forwarder: Proxy | undefined
   #socket: Socket | undefined
   #making: Making | undefined
   readonly #reader = new SocketReader()
@@ -157,9 +162,13 @@ class Connection implements Lease {
     origin: string,
     /** What it may be used for again: the same origin, under the same name. */
     readonly key: string,
+    /** Requests are for a proxy to forward. */
+    forwarder: Proxy | undefined,
     pool: Pool
   ) {
     this.#pool = pool
+    this.#forwarder = forwarder
+    this.#origin = origin
     this.#client = new UndiciClient(origin, {
       ...clientOptions,
       connect: (options, callback) => {
@@ -180,11 +189,24 @@ class Connection implements Lease {
     this.#client.on("disconnect", pool.disconnected)
   }
 
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+  dispatch(asked: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    const options = this.#forwarder === undefined ? asked : this.#forwarded(asked, this.#forwarder)
     if (!this.reused) return this.#send(options, handler)
     // undici looks for bytes nobody asked for before it uses a connection again, but only at those that have been read:
     // from here on it does so after the loop has polled, and takes a new connection if there are any
     setImmediate(() => this.#send(options, handler))
+  }
+
+  /** In absolute-form (RFC 9112 section 3.2.2), with what is for the proxy alone. */
+  #forwarded(options: Dispatcher.DispatchOptions, proxy: Proxy): Dispatcher.DispatchOptions {
+    const credentials = authorization(proxy)
+    return {
+      ...options,
+      path: `${this.#origin}${options.path}`,
+      ...(credentials === undefined || !Array.isArray(options.headers)
+        ? {}
+        : { headers: [...options.headers, "proxy-authorization", credentials] })
+    }
   }
 
   #send(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {

@@ -5,6 +5,7 @@
 import type { DownloadError, Reason } from "../domain/DownloadError.js"
 import { make } from "../domain/DownloadError.js"
 import type { Phase } from "../services/Wire.js"
+import { ProxyError } from "./ProxyError.js"
 
 /** What the operating system calls a connection that the other side has broken off. */
 const resets: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED"])
@@ -90,6 +91,7 @@ const plain: Partial<Record<string, readonly [Reason, string]>> = {
 
 /** `host` is the name (and port) that the request was for, `phase` how far the exchange had come. */
 export const toDownloadError = (error: unknown, host: string, phase: Phase): DownloadError => {
+  if (error instanceof ProxyError) return error.failure
   const code = codeOf(error)
   const body = phase === "body"
   if (body && endedEarly(error)) {

@@ -18,6 +18,7 @@ import { parseLength } from "../domain/ByteRange.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import { make as makeError } from "../domain/DownloadError.js"
 import type { Headers } from "../domain/Headers.js"
+import * as Proxy from "../domain/Proxy.js"
 import { single } from "../domain/Headers.js"
 import type {
   ByteSink,
@@ -325,6 +326,8 @@ export interface Settings {
   readonly tls?: Tls.TlsOptions | undefined
   /** Addresses of this family only. @default both */
   readonly family?: 4 | 6 | undefined
+  /** @default none */
+  readonly proxies?: Proxy.Rules | undefined
   /** @default the system's getaddrinfo */
   readonly resolve?: Resolver.Resolve
 }
@@ -336,6 +339,7 @@ const tlsOf = (options: Tls.TlsOptions): Effect.Effect<Tls.Tls> =>
 /** Makes its own connections; closing the layer ends them all at once. HTTP/1.1 only. */
 export const layerConfigured = ({
   family,
+  proxies = Proxy.direct,
   resolve = Resolver.viaSystem,
   tls: asked = {}
 }: Settings): Layer.Layer<Wire> =>
@@ -344,13 +348,10 @@ export const layerConfigured = ({
     Effect.gen(function* () {
       const clock = yield* Effect.clock
       const tls = yield* tlsOf(asked)
-      if (asked.insecure === true)
-        yield* Effect.logWarning(
-          "the certificates of servers are not checked: whoever is on the way can read and change everything"
-        )
+      if (asked.insecure === true) yield* Effect.logWarning(Tls.unchecked)
       const resolver = Resolver.make({ now: () => clock.unsafeCurrentTimeMillis(), resolve })
       const pool = yield* Effect.acquireRelease(
-        Effect.sync(() => new ConnectionPool({ resolver, tls, family })),
+        Effect.sync(() => new ConnectionPool({ resolver, tls, family, proxies })),
         (pool) => Effect.promise(() => pool.destroy())
       )
       return over(pool.lease)

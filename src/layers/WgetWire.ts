@@ -34,6 +34,7 @@ import {
   type WireResponse
 } from "../services/Wire.js"
 import { firstToEnd } from "./Race.js"
+import { unchecked } from "./Tls.js"
 import { requestBy } from "./ScopedRequest.js"
 import * as WgetCommand from "./WgetCommand.js"
 import { type Head, WgetLog } from "./WgetLog.js"
@@ -106,7 +107,8 @@ const end = (child: CommandExecutor.Process): Effect.Effect<void> =>
       : Effect.void
   ).pipe(Effect.ignore)
 
-const make = Effect.gen(function* () {
+const make = Effect.fnUntraced(function* (ways: WgetCommand.Ways) {
+  if (ways.insecure) yield* Effect.logWarning(unchecked)
   const executor = yield* CommandExecutor.CommandExecutor
   const runtime = yield* Effect.runtime<never>()
 
@@ -114,7 +116,7 @@ const make = Effect.gen(function* () {
   const start = (request: WireRequest, host: string): Effect.Effect<Answering, DownloadError, Scope.Scope> =>
     Effect.gen(function* () {
       const { activity } = request
-      const line = WgetCommand.make(request)
+      const line = WgetCommand.make(request, ways)
       if (line === undefined) {
         return yield* makeError(
           "InvalidUrl",
@@ -257,4 +259,6 @@ const make = Effect.gen(function* () {
 })
 
 /** Needs wget 1.16 or later, and a shell. */
-export const layer: Layer.Layer<Wire, never, CommandExecutor.CommandExecutor> = Layer.effect(Wire, make)
+export const layer = (
+  ways: WgetCommand.Ways = WgetCommand.usual
+): Layer.Layer<Wire, never, CommandExecutor.CommandExecutor> => Layer.effect(Wire, make(ways))

@@ -7,13 +7,12 @@ import type { DownloadError } from "../domain/DownloadError.js"
 import * as Documents from "../layers/Documents.js"
 import * as UndiciWire from "../layers/UndiciWire.js"
 import { Wire } from "../services/Wire.js"
-import type { Options } from "./engine.js"
 
 export const read = (
   wanted: Documents.Wanted,
-  { family, tls }: Pick<Options, "tls" | "family"> = {}
+  ways: UndiciWire.Settings = {}
 ): Effect.Effect<string, DownloadError> =>
   Effect.gen(function* () {
     const documents = yield* Documents.make
     return yield* documents.read(yield* Wire, wanted)
-  }).pipe(Effect.scoped, Effect.provide(UndiciWire.layerConfigured({ tls, family })))
+  }).pipe(Effect.scoped, Effect.provide(UndiciWire.layerConfigured(ways)))

@@ -17,7 +17,8 @@ import { defined, type DownloadOptions } from "../domain/DownloadOptions.js"
 import * as Milliseconds from "../domain/Milliseconds.js"
 import * as SegmentPlan from "../domain/SegmentPlan.js"
 import type { StoreError } from "../domain/StoreError.js"
-import type { TransportName } from "../domain/TransportName.js"
+import * as Proxy from "../domain/Proxy.js"
+import { objection, type TransportName } from "../domain/TransportName.js"
 import * as Database from "../layers/Database.js"
 import * as Engine from "../layers/Engine.js"
 import * as NodePartFile from "../layers/NodePartFile.js"
@@ -55,6 +56,12 @@ export interface Options extends Partial<EngineOptions.EngineOptionsShape> {
   readonly tls?: TlsOptions
   /** Connect to addresses of this family only: 4 for IPv4, 6 for IPv6. @default both, whichever answers first (RFC 8305) */
   readonly family?: 4 | 6
+  /**
+   * Through which proxies: a URL (`http://`, `https://`, `socks5://` with names resolved here, `socks5h://` with names resolved by it;
+   * with `user:password@` where it wants them), or `environment` for the variables http_proxy, https_proxy, all_proxy and no_proxy, or
+   * rules of your own. It is this engine's, and stored nowhere. @default none, whatever the environment says
+   */
+  readonly proxy?: string | Proxy.Rules
 }
 
 /** @see {@link layer} */
@@ -73,7 +80,7 @@ const undivided = { ...SegmentPlan.defaultPolicy, minLeft: Infinity }
 
 /** A wrong option is a mistake in the program, not a state of the world: it dies. */
 const complete = (options: Options): Effect.Effect<EngineOptions.EngineOptionsShape> => {
-  const { dispatcher: _, family: _family, tls: _tls, transport, ...engine } = options
+  const { dispatcher: _, family: _family, proxy: _proxy, tls: _tls, transport, ...engine } = options
   const alone = transport === "wget" ? { segmentation: undivided } : {}
   const all = { ...EngineOptions.defaults, commitInterval, adopt: true, ...defined(engine), ...alone }
   for (const name of positive) {
@@ -86,18 +93,21 @@ const complete = (options: Options): Effect.Effect<EngineOptions.EngineOptionsSh
     : Effect.die(new RangeError(`the option concurrency must be a whole number, not ${all.concurrency}`))
 }
 
-const wireOf = ({ dispatcher, family, tls, transport }: Options): Layer.Layer<Wire> => {
-  if (transport === "wget") {
-    return Layer.unwrapEffect(
-      Effect.map(
-        Effect.promise(() => import("./wget.js")),
-        ({ layer }) => layer
+const wireOf = ({ dispatcher, family, proxy, tls = {}, transport }: Options): Layer.Layer<Wire> => {
+  if (dispatcher !== undefined && transport !== "wget") return UndiciWire.layerWith(dispatcher)
+  return Layer.unwrapEffect(
+    Effect.gen(function* () {
+      const proxies = yield* Effect.mapError(
+        Proxy.rules(proxy, process.env),
+        (why) => new RangeError(`the option proxy can't be used: ${why}`)
       )
-    )
-  }
-  return dispatcher === undefined
-    ? UndiciWire.layerConfigured({ tls, family })
-    : UndiciWire.layerWith(dispatcher)
+      const why = objection(transport, { tls, proxies })
+      if (why !== undefined) return yield* Effect.fail(new RangeError(why))
+      if (transport !== "wget") return UndiciWire.layerConfigured({ tls, family, proxies })
+      const wget = yield* Effect.promise(() => import("./wget.js"))
+      return wget.layer({ family, proxies, insecure: tls.insecure === true })
+    }).pipe(Effect.orDie)
+  )
 }
 
 const engineWith = (options: Options) =>

@@ -35,6 +35,7 @@ describe("DownloadError", () => {
       [
         "TlsFailed",
         "ClientCertificate",
+        "ProxyRefused",
         "NotFound",
         "Gone",
         "Unauthorized",
@@ -85,7 +86,7 @@ describe("DownloadError.fromStatus", () => {
     [403, "Forbidden"],
     [404, "NotFound"],
     [405, "BadStatus"],
-    [407, "BadStatus"],
+    [407, "ProxyRefused"],
     [408, "ServerError"],
     [410, "Gone"],
     [412, "BadStatus"],

@@ -22,7 +22,7 @@ import { isThere } from "./Wget.js"
 
 if (!isThere) console.error("SKIPPED: wget as a transport: GNU Wget 1 is not installed")
 
-const layer = WgetWire.layer.pipe(
+const layer = WgetWire.layer().pipe(
   Layer.provide(NodeCommandExecutor.layer),
   Layer.provide(NodeFileSystem.layer)
 )

@@ -10,6 +10,7 @@ import { maxConnections } from "../../domain/DownloadOptions.js"
 import * as DownloadRequest from "../../domain/DownloadRequest.js"
 import { parseOrigin } from "../../domain/Limits.js"
 import * as Milliseconds from "../../domain/Milliseconds.js"
+import * as Proxy from "../../domain/Proxy.js"
 import { printable, redactUrl } from "../../domain/Redaction.js"
 
 /** A parser of one argument. The left is a sentence without a full stop. */
@@ -56,6 +57,12 @@ export const directory: Parser<string> = (text) =>
 
 /** What is kept as it is, and never shown. */
 export const secret: Parser<string> = Either.right
+
+/** What is looked at by others. */
+export const text: Parser<string> = Either.right
+
+/** @see {@link Proxy.parse} */
+export const proxy: Parser<Proxy.Proxy> = Proxy.parse
 
 /** A file as typed. */
 export const file: Parser<string> = (text) =>

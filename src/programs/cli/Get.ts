@@ -75,7 +75,7 @@ export const get = Effect.fn("sluice.get")(function* (asked: Requests.Asked) {
   const session = Session.make(display, "asked")
   const database = Database.locate(asked.db, surroundings)
   yield* Database.prepare(database)
-  const network = yield* Network.options(asked.network)
+  const network = yield* Network.options(asked.network, asked.transport)
   const engine = yield* Engine.load
   return yield* download(wanted, session, display, asked).pipe(
     Effect.provide(

@@ -66,7 +66,7 @@ const fetched = (
   maxBytes: number
 ): Effect.Effect<string, UsageError, Surroundings> =>
   Effect.gen(function* () {
-    const ways = yield* Network.options(network)
+    const { proxy: proxies, ...ways } = yield* Network.options(network)
     const { read } = yield* Effect.promise(() => import("../document.js"))
     const wanted = {
       url,
@@ -77,7 +77,7 @@ const fetched = (
       timeout: options.timeout,
       stallTimeout: options.stallTimeout
     }
-    return yield* Effect.mapError(read(wanted, ways), ({ detail, reason }) =>
+    return yield* Effect.mapError(read(wanted, { ...ways, proxies }), ({ detail, reason }) =>
       bad(
         reason,
         `${nameOf(url.href)} can't be had: ${detail}`,

@@ -3,11 +3,13 @@
  * mistake in them is one in the command and no failure of its downloads.
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { readFile } from "node:fs/promises"
 import { resolve } from "node:path"
+import * as Proxy from "../../domain/Proxy.js"
 import { printable } from "../../domain/Redaction.js"
+import { objection, type TransportName } from "../../domain/TransportName.js"
 import * as Tls from "../../layers/Tls.js"
-import type { Options } from "../engine.js"
 import { UsageError } from "./Failures.js"
 import type { network } from "./NetworkOptions.js"
 import type { Values } from "./Setting.js"
@@ -22,6 +24,8 @@ export const none: Asked = {
   certificate: undefined,
   privateKey: undefined,
   keyPassphrase: undefined,
+  proxy: undefined,
+  noProxy: undefined,
   insecure: false,
   ipv4: false,
   ipv6: false
@@ -68,16 +72,46 @@ const tlsOf = (asked: Asked, cwd: string): Effect.Effect<Tls.TlsOptions, UsageEr
     return { ca, client, insecure }
   })
 
+/** What the options say goes before what the environment says. */
+const proxiesOf = (
+  { noProxy, proxy }: Asked,
+  environment: Readonly<Record<string, string | undefined>>
+): Either.Either<Proxy.Rules, UsageError> =>
+  noProxy?.trim() === "*"
+    ? Either.right(Proxy.direct)
+    : Either.map(
+        proxy === undefined
+          ? Either.mapLeft(Proxy.fromEnvironment(environment), (why) =>
+              wrong(why, "correct the variable, or say --proxy; --no-proxy '*' goes without")
+            )
+          : Either.right(Proxy.only(proxy, Proxy.exceptionsIn(environment))),
+        (rules) => (noProxy === undefined ? rules : { ...rules, except: Proxy.exceptions(noProxy) })
+      )
+
+/** @see {@link options} */
+export interface Ways {
+  readonly tls: Tls.TlsOptions
+  readonly family?: 4 | 6
+  readonly proxy: Proxy.Rules
+}
+
 /** As the engine takes it. */
 export const options = (
-  asked: Asked
-): Effect.Effect<Pick<Options, "tls" | "family">, UsageError, Surroundings> =>
+  asked: Asked,
+  transport?: TransportName
+): Effect.Effect<Ways, UsageError, Surroundings> =>
   Effect.gen(function* () {
-    const { cwd } = yield* Surroundings
+    const { cwd, environment } = yield* Surroundings
     if (asked.ipv4 && asked.ipv6)
       return yield* wrong("-4 and -6 exclude each other", "leave both out to use all addresses")
+    const tls = yield* tlsOf(asked, cwd)
+    const proxy = yield* proxiesOf(asked, environment)
+    const why = objection(transport, { tls, proxies: proxy })
+    if (why !== undefined)
+      return yield* wrong(why, "leave out --transport wget, or the option that it can't follow")
     return {
-      tls: yield* tlsOf(asked, cwd),
+      tls,
+      proxy,
       ...(asked.ipv4 ? { family: 4 } : asked.ipv6 ? { family: 6 } : {})
     } as const
   })

@@ -37,6 +37,23 @@ export const network = {
     description:
       "For a key that is encrypted. Others can see what is typed: better SLUICE_KEY_PASSPHRASE, or the config file."
   }),
+  proxy: Setting.one(Args.proxy, undefined, {
+    name: "proxy",
+    kind: "URL",
+    group: "The network",
+    secret: true,
+    description:
+      "Go through this proxy: http://, https://, socks5:// (names are resolved here) or socks5h:// (by the proxy), with USER:PASSWORD@ " +
+      "where it wants them. Default: what http_proxy, https_proxy and all_proxy say."
+  }),
+  noProxy: Setting.one(Args.text, undefined, {
+    name: "no-proxy",
+    kind: "LIST",
+    group: "The network",
+    description:
+      "Reach these without a proxy: names (and what is below them), addresses and networks, with commas; * is everything. Default: " +
+      "what no_proxy says."
+  }),
   insecure: Setting.flag({
     name: "insecure",
     group: "The network",

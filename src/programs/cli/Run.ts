@@ -63,7 +63,7 @@ export const drain = (session: Session.Session, display: Display.Display, begunA
 
 export const run = Effect.fn("sluice.run")(function* (asked: Asked) {
   const surroundings = yield* Surroundings
-  const network = yield* Network.options(asked.network)
+  const network = yield* Network.options(asked.network, asked.transport)
   const display = Display.make(yield* Output, asked)
   const session = Session.make(display, asked.watch ? "whatever comes" : "everything")
   const database = Database.locate(asked.db, surroundings)
