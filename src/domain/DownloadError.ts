@@ -199,7 +199,7 @@ export const fromStatus = (status: number, retryAfter: number | undefined): Down
   if (status === 401) return make("Unauthorized", detail, { status })
   if (status === 403) return make("Forbidden", detail, { status })
   if (status === 407)
-    return make("ProxyRefused", `the proxy wants credentials, or others (${detail})`, { status })
+    return make("ProxyRefused", "the proxy wants credentials, or others: it answered 407", { status })
   return make(status >= 400 ? "BadStatus" : "ProtocolViolation", detail, { status })
 }
 
