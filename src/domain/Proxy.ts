@@ -18,9 +18,11 @@ export type Scheme = "http" | "https" | "socks5" | "socks5h"
 
 /** One proxy. */
 export interface Proxy {
+  /** How it is spoken to. */
   readonly scheme: Scheme
   /** A name, or an address; IPv6 without brackets. */
   readonly hostname: string
+  /** Where it listens. */
   readonly port: number
   /** For the proxy alone: no origin is sent them. */
   readonly credentials: Redacted.Redacted<{ readonly user: string; readonly password: string }> | undefined
@@ -28,7 +30,9 @@ export interface Proxy {
 
 /** What goes where. */
 export interface Rules {
+  /** For http URLs; undefined for none. */
   readonly http: Proxy | undefined
+  /** For https URLs; undefined for none. */
   readonly https: Proxy | undefined
   /** What is reached without: names (and all below them), addresses, networks, each with a port or without; `*` is everything. */
   readonly except: ReadonlyArray<string>
