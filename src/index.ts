@@ -38,6 +38,8 @@ export {
   type Options
 } from "./programs/engine.js"
 export type { Proxy, Rules as ProxyRules, Scheme as ProxyScheme } from "./domain/Proxy.js"
+export * as Credentials from "./layers/Credentials.js"
+export type { Options as CookieOptions } from "./layers/Cookies.js"
 export type { ClientCertificate, TlsOptions } from "./layers/Tls.js"
 export * as Pool from "./layers/Pool.js"
 export * as Destination from "./layers/Destinations.js"

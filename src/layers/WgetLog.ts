@@ -19,10 +19,12 @@ export interface Head {
 /** What is known so far. */
 export type Stage = "starting" | "connecting" | "asking" | "answered" | "malformed"
 
-/** Octets that wget has escaped as `\ooo`. */
+/** Octets that wget has escaped as `\ooo`, and backslashes, which it doubles. */
 const octets = (text: string): Buffer =>
   Buffer.from(
-    text.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+    text.replace(/\\(?:\\|([0-3][0-7]{2}))/g, (_, octal?: string) =>
+      octal === undefined ? "\\" : String.fromCharCode(Number.parseInt(octal, 8))
+    ),
     "latin1"
   )
 

@@ -19,9 +19,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type * as Take from "effect/Take"
 import { parseLength } from "../domain/ByteRange.js"
 import { type DownloadError, make as makeError, type Reason } from "../domain/DownloadError.js"
 import { single } from "../domain/Headers.js"
@@ -148,6 +150,9 @@ const make = Effect.fnUntraced(function* (ways: WgetCommand.Ways) {
         ),
         Effect.forkScoped
       )
+      // read from the start: node drops what a process has written if it ends before somebody listens
+      const output = yield* Queue.bounded<Take.Take<Uint8Array, unknown>>(1)
+      yield* Effect.forkScoped(Stream.runIntoQueue(child.stdout, output))
       const ended = Effect.zipRight(Deferred.await(told), child.exitCode).pipe(
         // ended by a signal
         Effect.orElseSucceed(() => 1),
@@ -182,7 +187,8 @@ const make = Effect.fnUntraced(function* (ways: WgetCommand.Ways) {
             go = () => resume(Effect.void)
             if (drained) go()
           })
-          return child.stdout.pipe(
+          return Stream.fromQueue(output).pipe(
+            Stream.flattenTake,
             Stream.runForEach((bytes) => {
               count += bytes.length
               activity.bytes += bytes.length
@@ -191,7 +197,7 @@ const make = Effect.fnUntraced(function* (ways: WgetCommand.Ways) {
               activity.held = !drained
               return onDrain
             }),
-            Effect.mapError((error) => makeError("Network", `wget's output can't be read: ${error.message}`)),
+            Effect.mapError((error) => makeError("Network", `wget's output can't be read: ${String(error)}`)),
             Effect.zipRight(ended),
             Effect.zipRight(
               Effect.suspend(() =>

@@ -21,6 +21,7 @@ import * as Proxy from "../domain/Proxy.js"
 import { objection, type TransportName } from "../domain/TransportName.js"
 import * as Database from "../layers/Database.js"
 import * as Engine from "../layers/Engine.js"
+import * as IdentifiedWire from "../layers/IdentifiedWire.js"
 import * as NodePartFile from "../layers/NodePartFile.js"
 import * as SidecarLock from "../layers/SidecarLock.js"
 import * as SqlSurvey from "../layers/SqlSurvey.js"
@@ -36,7 +37,7 @@ import type { Survey } from "../services/Survey.js"
 import type { Wire } from "../services/Wire.js"
 
 /** Options of an engine, whatever its database. See EngineOptionsShape for each, its trade-off and its default. */
-export interface Options extends Partial<EngineOptions.EngineOptionsShape> {
+export interface Options extends Partial<EngineOptions.EngineOptionsShape>, IdentifiedWire.Options {
   /**
    * Take up downloads that no living engine owns. A library's engine does, so that a program that was killed goes on when it is
    * started again; `false` works only on what this process asks for. @default true
@@ -80,7 +81,17 @@ const undivided = { ...SegmentPlan.defaultPolicy, minLeft: Infinity }
 
 /** A wrong option is a mistake in the program, not a state of the world: it dies. */
 const complete = (options: Options): Effect.Effect<EngineOptions.EngineOptionsShape> => {
-  const { dispatcher: _, family: _family, proxy: _proxy, tls: _tls, transport, ...engine } = options
+  const {
+    cookies: _cookies,
+    credentials: _credentials,
+    digestOnly: _digestOnly,
+    dispatcher: _dispatcher,
+    family: _family,
+    proxy: _proxy,
+    tls: _tls,
+    transport,
+    ...engine
+  } = options
   const alone = transport === "wget" ? { segmentation: undivided } : {}
   const all = { ...EngineOptions.defaults, commitInterval, adopt: true, ...defined(engine), ...alone }
   for (const name of positive) {
@@ -113,7 +124,7 @@ const wireOf = ({ dispatcher, family, proxy, tls = {}, transport }: Options): La
 const engineWith = (options: Options) =>
   Layer.effect(Downloads, Downloads).pipe(
     Layer.provide(Layer.provide(Engine.layer, ThreadHasher.layer)),
-    Layer.provide(wireOf(options)),
+    Layer.provide(Layer.provide(IdentifiedWire.layer(options), wireOf(options))),
     Layer.provide(options.durability === "crash" ? NodePartFile.layerUnsynced : NodePartFile.layer),
     Layer.provide(Layer.effect(EngineOptions.EngineOptions, complete(options)))
   )

@@ -66,7 +66,8 @@ const fetched = (
   maxBytes: number
 ): Effect.Effect<string, UsageError, Surroundings> =>
   Effect.gen(function* () {
-    const { proxy: proxies, ...ways } = yield* Network.options(network)
+    // the cookies are the engine's to save
+    const { cookies, proxy: proxies, ...ways } = yield* Network.options(network)
     const { read } = yield* Effect.promise(() => import("../document.js"))
     const wanted = {
       url,
@@ -77,12 +78,14 @@ const fetched = (
       timeout: options.timeout,
       stallTimeout: options.stallTimeout
     }
-    return yield* Effect.mapError(read(wanted, { ...ways, proxies }), ({ detail, reason }) =>
-      bad(
-        reason,
-        `${nameOf(url.href)} can't be had: ${detail}`,
-        reason === "TooLarge" ? "check the URL; nothing was started" : adviceOf(reason)
-      )
+    return yield* Effect.mapError(
+      read(wanted, { ...ways, proxies, cookies: cookies && { load: cookies.load } }),
+      ({ detail, reason }) =>
+        bad(
+          reason,
+          `${nameOf(url.href)} can't be had: ${detail}`,
+          reason === "TooLarge" ? "check the URL; nothing was started" : adviceOf(reason)
+        )
     )
   })
 

@@ -4,11 +4,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { readFile } from "node:fs/promises"
-import { resolve } from "node:path"
+import { access, constants, readFile } from "node:fs/promises"
+import { dirname, resolve } from "node:path"
 import * as Proxy from "../../domain/Proxy.js"
 import { printable } from "../../domain/Redaction.js"
 import { objection, type TransportName } from "../../domain/TransportName.js"
+import * as Cookies from "../../layers/Cookies.js"
+import * as Credentials from "../../layers/Credentials.js"
+import type * as IdentifiedWire from "../../layers/IdentifiedWire.js"
 import * as Tls from "../../layers/Tls.js"
 import { UsageError } from "./Failures.js"
 import type { network } from "./NetworkOptions.js"
@@ -24,6 +27,11 @@ export const none: Asked = {
   certificate: undefined,
   privateKey: undefined,
   keyPassphrase: undefined,
+  netrc: false,
+  netrcFile: undefined,
+  digest: false,
+  loadCookies: undefined,
+  saveCookies: undefined,
   proxy: undefined,
   noProxy: undefined,
   insecure: false,
@@ -88,8 +96,50 @@ const proxiesOf = (
         (rules) => (noProxy === undefined ? rules : { ...rules, except: Proxy.exceptions(noProxy) })
       )
 
+/** Tried once before anything starts. */
+const credentialsOf = (
+  { netrc, netrcFile }: Asked,
+  { cwd, environment, home }: Surroundings["Type"]
+): Effect.Effect<Credentials.Lookup | undefined, UsageError> =>
+  Effect.gen(function* () {
+    if (!netrc && netrcFile === undefined) return undefined
+    const file = resolve(cwd, netrcFile ?? environment["NETRC"] ?? resolve(home, ".netrc"))
+    const { exposed } = yield* Effect.mapError(Credentials.readNetrc(file), (why) =>
+      wrong(`--netrc: ${why}`, "correct the file, or name another with --netrc-file")
+    )
+    if (exposed)
+      yield* Effect.logWarning(`others can read ${printable(file)}, which holds passwords: chmod 600`)
+    return Credentials.netrc(file)
+  })
+
+/** Tried once before anything starts. */
+const cookiesOf = (
+  { loadCookies, saveCookies }: Asked,
+  { cwd }: Surroundings["Type"]
+): Effect.Effect<Cookies.Options | undefined, UsageError> =>
+  Effect.gen(function* () {
+    if (loadCookies === undefined && saveCookies === undefined) return undefined
+    const [load, save] = [loadCookies, saveCookies].map((file) =>
+      file === undefined ? undefined : resolve(cwd, file)
+    )
+    if (load !== undefined)
+      yield* Effect.mapError(Cookies.read(load), (why) =>
+        wrong(`--load-cookies: ${why}`, "give a file of cookies in Netscape's format")
+      )
+    if (save !== undefined)
+      yield* Effect.tryPromise({
+        try: () => access(dirname(save), constants.W_OK),
+        catch: () =>
+          wrong(
+            `--save-cookies: ${printable(dirname(save))} is no directory that can be written to`,
+            "choose another place"
+          )
+      })
+    return { load, save }
+  })
+
 /** @see {@link options} */
-export interface Ways {
+export interface Ways extends IdentifiedWire.Options {
   readonly tls: Tls.TlsOptions
   readonly family?: 4 | 6
   readonly proxy: Proxy.Rules
@@ -101,7 +151,8 @@ export const options = (
   transport?: TransportName
 ): Effect.Effect<Ways, UsageError, Surroundings> =>
   Effect.gen(function* () {
-    const { cwd, environment } = yield* Surroundings
+    const surroundings = yield* Surroundings
+    const { cwd, environment } = surroundings
     if (asked.ipv4 && asked.ipv6)
       return yield* wrong("-4 and -6 exclude each other", "leave both out to use all addresses")
     const tls = yield* tlsOf(asked, cwd)
@@ -112,6 +163,9 @@ export const options = (
     return {
       tls,
       proxy,
+      credentials: yield* credentialsOf(asked, surroundings),
+      cookies: yield* cookiesOf(asked, surroundings),
+      digestOnly: asked.digest,
       ...(asked.ipv4 ? { family: 4 } : asked.ipv6 ? { family: 6 } : {})
     } as const
   })

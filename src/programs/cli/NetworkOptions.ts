@@ -37,6 +37,43 @@ export const network = {
     description:
       "For a key that is encrypted. Others can see what is typed: better SLUICE_KEY_PASSPHRASE, or the config file."
   }),
+  netrc: Setting.flag({
+    name: "netrc",
+    group: "The network",
+    description:
+      "Look users and passwords up in $NETRC, or ~/.netrc: for URLs without credentials, and where https redirects lead to a machine " +
+      "named there. It is read for each request, and nothing of it is stored."
+  }),
+  netrcFile: Setting.one(Args.file, undefined, {
+    name: "netrc-file",
+    kind: "FILE",
+    group: "The network",
+    path: "file",
+    description: "The same, with this file."
+  }),
+  digest: Setting.flag({
+    name: "digest",
+    group: "The network",
+    description:
+      "Never send a password: only answer challenges of digest authentication. (Without it, they are answered too, but a password is " +
+      "sent at once to who has not asked for one.)"
+  }),
+  loadCookies: Setting.one(Args.file, undefined, {
+    name: "load-cookies",
+    kind: "FILE",
+    group: "The network",
+    path: "file",
+    description:
+      "Begin with these cookies (Netscape's format, as browsers' exports, curl and wget have it), and take those of servers."
+  }),
+  saveCookies: Setting.one(Args.file, undefined, {
+    name: "save-cookies",
+    kind: "FILE",
+    group: "The network",
+    path: "file",
+    description:
+      "Take the cookies of servers, and write them to this file at the end, also when interrupted. Default: no cookies."
+  }),
   proxy: Setting.one(Args.proxy, undefined, {
     name: "proxy",
     kind: "URL",

@@ -1,0 +1,128 @@
+/**
+ * The cookies of one engine, in memory: a jar (RFC 6265, with the list of public suffixes) that may begin with those of a file, and may be
+ * written to one when the engine closes. No database has any of them.
+ *
+ * | step of writing | durable after it | after a crash here |
+ * |---|---|---|
+ * | a new file beside the old one, 0600, synced | the old cookies | a file `.NAME.PID.tmp` is left |
+ * | rename | the new ones | nothing to do |
+ *
+ * A kill before that costs the cookies of this run, and nothing else.
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
+import { open, readFile, rename, rm } from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
+import * as CookieFile from "../domain/CookieFile.js"
+import { printable } from "../domain/Redaction.js"
+
+/** @see {@link make} */
+export interface Options {
+  /** Netscape's format, as curl, wget and browsers' exports have it. @default none */
+  readonly load?: string | undefined
+  /** Written when the engine closes, mode 0600: cookies that have not expired, those of the session too. @default nowhere */
+  readonly save?: string | undefined
+}
+
+/** What requests are sent with, and answers bring. */
+export interface Jar {
+  /** The value of the field Cookie; undefined where there is none. */
+  readonly header: (url: string) => string | undefined
+  /** What a server wants to be remembered; what it may not say is passed over. */
+  readonly store: (url: string, values: ReadonlyArray<string>) => void
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error ? String(error.code) : "unknown error"
+
+/** The cookies of a file. The error is a sentence without a full stop that shows no value. */
+export const read = (file: string): Effect.Effect<ReadonlyArray<CookieFile.Cookie>, string> =>
+  Effect.flatMap(
+    Effect.tryPromise({
+      try: () => readFile(file, "utf8"),
+      catch: (error) => `${printable(file)} can't be read (${codeOf(error)})`
+    }),
+    (text) => Either.mapLeft(CookieFile.parse(text), (why) => `${printable(file)}, ${why}`)
+  )
+
+const write = async (file: string, text: string): Promise<void> => {
+  const beside = join(dirname(file), `.${basename(file)}.${process.pid}.tmp`)
+  try {
+    const handle = await open(beside, "wx", 0o600)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(beside, file)
+  } catch (error) {
+    await rm(beside, { force: true })
+    throw error
+  }
+}
+
+/** The error is a sentence without a full stop. `now`: milliseconds since 1970. */
+export const make = ({ load, save }: Options, now: () => number): Effect.Effect<Jar, string, Scope.Scope> =>
+  Effect.gen(function* () {
+    // with the list of public suffixes; loaded where there are cookies only
+    const { Cookie, CookieJar } = yield* Effect.promise(() => import("tough-cookie"))
+    const jar = new CookieJar()
+    const time = () => new Date(now())
+    for (const one of load === undefined ? [] : yield* read(load)) {
+      const { domain, expires, hostOnly, httpOnly, name, path, secure, value } = one
+      const cookie = new Cookie({
+        key: name,
+        value,
+        path,
+        secure,
+        httpOnly,
+        expires: expires === undefined ? "Infinity" : new Date(expires),
+        ...(hostOnly ? {} : { domain })
+      })
+      // as if that host had sent it; one that no host may send (of a public suffix) is passed over
+      jar.setCookieSync(cookie, `${secure ? "https" : "http"}://${domain}${path}`, {
+        ignoreError: true,
+        now: time()
+      })
+    }
+    const all = (): Array<CookieFile.Cookie> => {
+      const at = now()
+      return (jar.serializeSync()?.cookies ?? []).flatMap((raw) => {
+        const cookie = Cookie.fromJSON(raw)
+        if (cookie === undefined || cookie.domain === null) return []
+        const expiry = cookie.expiryTime()
+        const expires = expiry === undefined || expiry === Infinity ? undefined : expiry
+        if (expires !== undefined && expires <= at) return []
+        return {
+          domain: cookie.domain,
+          hostOnly: cookie.hostOnly === true,
+          path: cookie.path ?? "/",
+          secure: cookie.secure,
+          httpOnly: cookie.httpOnly,
+          expires,
+          name: cookie.key,
+          value: cookie.value
+        }
+      })
+    }
+    if (save !== undefined) {
+      yield* Effect.addFinalizer(() =>
+        Effect.catchAll(
+          Effect.tryPromise(() => write(save, CookieFile.format(all()))),
+          ({ error }) =>
+            Effect.logWarning(`the cookies can't be saved to ${printable(save)} (${codeOf(error)})`)
+        )
+      )
+    }
+    return {
+      header: (url) => {
+        const text = jar.getCookieStringSync(url)
+        return text === "" ? undefined : text
+      },
+      store: (url, values) => {
+        for (const value of values) jar.setCookieSync(value, url, { ignoreError: true, now: time() })
+      }
+    }
+  })
