@@ -100,4 +100,13 @@ export * as ThreadHasher from "./layers/ThreadHasher.js"
 export { EngineLife } from "./services/EngineLife.js"
 export { Hasher } from "./services/Hasher.js"
 export { PartFile } from "./services/PartFile.js"
-export { Wire } from "./services/Wire.js"
+export {
+  Wire,
+  type Activity,
+  type ByteSink,
+  type Exchange,
+  type ResponseHead,
+  type Shape as WireShape,
+  type WireRequest,
+  type WireResponse
+} from "./services/Wire.js"
