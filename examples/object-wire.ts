@@ -29,21 +29,23 @@ export interface Version {
   readonly etag: string
 }
 
-/** An object store. Errors are told to people: no signature or key in them. */
+/**
+ * An object store. Errors are told to people, so there is no signature or key in them; their reason decides what follows: after `Network`
+ * the engine tries again by its retry policy.
+ */
 export interface Objects {
   /** None where there is no such object. */
-  readonly stat: (key: string) => Effect.Effect<Option.Option<Version>, Error>
+  readonly stat: (key: string) => Effect.Effect<Option.Option<Version>, DownloadError>
   /** The bytes of that version from `start` up to `end`, in chunks that nobody else writes to; fails where there is another version now. */
   readonly read: (
     key: string,
     version: Version,
     start: number,
     end: number
-  ) => Stream.Stream<Uint8Array, Error>
+  ) => Stream.Stream<Uint8Array, DownloadError>
 }
 
-/** Trouble with the store may pass: the engine tries again by its retry policy. */
-const failure = ({ message }: Error) => new DownloadError({ reason: "Network", detail: message })
+const lost = (detail: string) => new DownloadError({ reason: "Network", detail })
 
 const asked = (request: WireRequest, name: string): string | undefined =>
   request.headers.find(([known]) => known.toLowerCase() === name)?.[1]
@@ -88,7 +90,7 @@ const make = (objects: Objects): Wire["Type"] => {
     const { activity } = request
     const ended = Deferred.unsafeMake<never, DownloadError>(FiberId.none)
     let isOver = false
-    const abort = (error = new DownloadError({ reason: "Network", detail: "the request was given up" })) => {
+    const abort = (error = lost("the request was given up")) => {
       isOver = true
       activity.held = false
       Deferred.unsafeDone(ended, Effect.fail(error))
@@ -97,7 +99,7 @@ const make = (objects: Objects): Wire["Type"] => {
     const until = <A>(effect: Effect.Effect<A, DownloadError>) =>
       Effect.onInterrupt(Effect.raceFirst(Deferred.await(ended), effect), () => Effect.sync(() => abort()))
 
-    const pipe = (body: Stream.Stream<Uint8Array, Error>) => (sink: ByteSink) =>
+    const pipe = (body: Stream.Stream<Uint8Array, DownloadError>) => (sink: ByteSink) =>
       Effect.gen(function* () {
         const room = yield* Effect.makeLatch(true)
         sink.onDrain = () => {
@@ -115,12 +117,12 @@ const make = (objects: Objects): Wire["Type"] => {
             activity.held = false
             return Effect.void
           })
-        ).pipe(Effect.mapError(failure))
+        )
       }).pipe(until)
 
     const run = Effect.gen(function* () {
       activity.phase = "awaiting-head"
-      const { body, head } = yield* until(Effect.mapError(answer(objects, request), failure))
+      const { body, head } = yield* until(answer(objects, request))
       activity.phase = "body"
       const sink = onHead(head)
       if (sink !== undefined) return yield* pipe(body)(sink)
@@ -160,7 +162,7 @@ export const memory = () => {
       Stream.unwrap(
         Effect.sync(() => {
           const now = held.get(key)
-          if (now?.etag !== etag) return Stream.fail(new Error("the object has been replaced meanwhile"))
+          if (now?.etag !== etag) return Stream.fail(lost("the object has been replaced meanwhile"))
           const { bytes, cut } = now
           const whole = Stream.range(0, Math.ceil((end - start) / size) - 1).pipe(
             Stream.map((n) => bytes.slice(start + n * size, Math.min(end, start + (n + 1) * size)))
@@ -169,7 +171,7 @@ export const memory = () => {
             ? whole
             : Stream.concat(
                 Stream.take(whole, Math.floor(cut / size)),
-                Stream.fail(new Error("connection lost"))
+                Stream.fail(lost("the connection was lost"))
               )
         })
       )

@@ -70,7 +70,7 @@ export type {
   RefetchPolicy,
   RequestOptions
 } from "./domain/DownloadOptions.js"
-export type { DownloadRequest, Header } from "./domain/DownloadRequest.js"
+export type { DownloadRequest, Header, Mirror } from "./domain/DownloadRequest.js"
 export type { Pieces } from "./domain/Pieces.js"
 export type { Known, Result, Verification, Voucher } from "./domain/Verification.js"
 export type { Ending } from "./domain/Ending.js"

@@ -35,6 +35,7 @@ export type Phase = "connecting" | "awaiting-head" | "body"
 
 /** Where a Wire writes what it observes while it works. Mutable on purpose: no Effect runs per chunk. */
 export interface Activity {
+  /** As far as that. */
   phase: Phase
   /** Grows with every body byte handed over by the network. */
   bytes: number
@@ -50,8 +51,11 @@ export interface Activity {
 
 /** One GET. Header names may have any case; `url` is absolute, http or https, without fragment or credentials. */
 export interface WireRequest {
+  /** What is asked for. */
   readonly url: string
+  /** Fields to be sent, in this order; some are secrets. */
   readonly headers: ReadonlyArray<readonly [name: string, value: string]>
+  /** Where to say how far it is. */
   readonly activity: Activity
   /**
    * It can be done without: it fails at once where it would have to wait for a place at its host, and this is called when somebody
@@ -82,7 +86,9 @@ export interface ByteSink {
 
 /** A response head, its body still on the wire. */
 export interface WireResponse {
+  /** Of HTTP, 200 to 599. */
   readonly status: number
+  /** By lower-case name, each value as it was received. */
   readonly headers: Headers
   /**
    * Moves the body into the sink and succeeds when the message ended as its framing announced.

@@ -2,6 +2,8 @@
  * What the suites have in common: a case is an effect that fails where a rule is broken, so that any test runner can run it (vitest,
  * node:test, a script). No case knows the implementation; each makes a world of its own and leaves nothing behind.
  *
+ * What a suite is given (worlds, and ways to put and read bytes) has no failures: what it can't do is a defect, and fails the case.
+ *
  * Cases run under the real clock (`it.live`) or under TestClock: none depends on how long anything takes, but each has a bound, so
  * that what hangs fails.
  */
@@ -46,10 +48,10 @@ const bound = Duration.seconds(60)
 
 /** A case over a world of its own. */
 export const caseOf =
-  <W, R>(make: Effect.Effect<W, unknown, R>) =>
-  <R2 = never>(
+  <W, R>(make: Effect.Effect<W, never, R>) =>
+  <E, R2 = never>(
     name: string,
-    check: (world: W) => Effect.Effect<void, unknown, R2>
+    check: (world: W) => Effect.Effect<void, E, R2>
   ): Case<Exclude<R | R2, Scope.Scope>> => ({
     name,
     run: Effect.scoped(Effect.flatMap(make, check)).pipe(

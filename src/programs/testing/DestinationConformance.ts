@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
+import { type DownloadError, make as makeError } from "../../domain/DownloadError.js"
 import type { Interrupted, SinkDestination } from "../../services/Destination.js"
 import { bytesOf, type Case, caseOf, expect, isSame } from "./Conformance.js"
 import { rowOf } from "./Row.js"
@@ -17,7 +18,7 @@ export interface Place {
   /** What is tried. */
   readonly destination: SinkDestination
   /** The bytes of a key that are there, read past the destination; undefined where there are none. */
-  readonly read: (key: string) => Effect.Effect<Uint8Array | undefined, unknown>
+  readonly read: (key: string) => Effect.Effect<Uint8Array | undefined>
   /** Bytes that it may have in memory before they are handed over; at least twice its `maxItem`. */
   readonly maxBytes: number
 }
@@ -25,7 +26,7 @@ export interface Place {
 /** @see {@link cases} */
 export interface Options<R = never> {
   /** Makes an empty destination, for each case anew; what it needs ends with the scope. */
-  readonly make: Effect.Effect<Place, unknown, R | Scope.Scope>
+  readonly make: Effect.Effect<Place, never, R | Scope.Scope>
 }
 
 /** So many deliveries are interrupted, each after one step more. */
@@ -52,7 +53,7 @@ export const cases = <R = never>({ make }: Options<R>): ReadonlyArray<Case<Exclu
       (place) =>
         Effect.gen(function* () {
           const size = Math.min(100, place.destination.maxItem)
-          const exits: Array<Exit.Exit<void, unknown>> = []
+          const exits: Array<Exit.Exit<void, DownloadError>> = []
           for (let n = 0; n < steps; n++) {
             const bytes = bytesOf(size, n + 1)
             const delivery = deliver(place, `k${n}`, bytes, Effect.succeed(bytes), wish)
@@ -134,7 +135,9 @@ export const cases = <R = never>({ make }: Options<R>): ReadonlyArray<Case<Exclu
         const { maxItem } = place.destination
         const bytes = bytesOf(maxItem)
         for (let n = 0; n * maxItem <= place.maxBytes; n++) {
-          const exit = yield* Effect.exit(deliver(place, `k${n}`, bytes, Effect.fail("unreadable")))
+          const exit = yield* Effect.exit(
+            deliver(place, `k${n}`, bytes, makeError("DiskFailed", "unreadable"))
+          )
           yield* expect(
             Exit.isFailure(exit) && String(exit).includes("unreadable"),
             `a read that failed ended so: ${String(exit)}`

@@ -39,20 +39,20 @@ export interface Store {
    * The same store as a process finds it that starts after this one was killed: nothing is closed or flushed before. For a store in memory,
    * the same sink.
    */
-  readonly reopen: Effect.Effect<Sink, unknown, Scope.Scope>
+  readonly reopen: Effect.Effect<Sink, never, Scope.Scope>
   /** The bytes of a key, read past the sink; undefined where there are none. */
-  readonly read: (key: string) => Effect.Effect<Uint8Array | undefined, unknown>
+  readonly read: (key: string) => Effect.Effect<Uint8Array | undefined>
   /**
    * From when it is run until its scope closes, writes of more than one item fail, if possible after some of their items were written: a
    * full disk, a lost connection. Without it, what a failed write leaves is not tried.
    */
-  readonly failing?: Effect.Effect<void, unknown, Scope.Scope>
+  readonly failing?: Effect.Effect<void, never, Scope.Scope>
 }
 
 /** @see {@link cases} */
 export interface Options<R = never> {
   /** Makes an empty store, for each case anew; what it needs ends with the scope. */
-  readonly make: Effect.Effect<Store, unknown, R | Scope.Scope>
+  readonly make: Effect.Effect<Store, never, R | Scope.Scope>
   /** The n-th key (from 0), for stores that take no others; all different. @default URLs, two and two of which differ by case alone */
   readonly key?: (n: number) => string
 }

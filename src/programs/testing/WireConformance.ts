@@ -39,11 +39,11 @@ import { bytesOf, type Case, caseOf, expect, isSame } from "./Conformance.js"
 /** Where the suite puts what it asks for. */
 export interface Place {
   /** Puts bytes under a name of letters and digits, in place of what was there, and succeeds with the URL they are at. */
-  readonly put: (name: string, bytes: Uint8Array) => Effect.Effect<string, unknown>
+  readonly put: (name: string, bytes: Uint8Array) => Effect.Effect<string>
   /** A URL at which there is nothing. */
   readonly absent: string
   /** The same as `put`, but the connection is lost after so many bytes of the body. Without it, that is not tried. */
-  readonly cut?: (name: string, bytes: Uint8Array, after: number) => Effect.Effect<string, unknown>
+  readonly cut?: (name: string, bytes: Uint8Array, after: number) => Effect.Effect<string>
   /** A URL of a server that can't be reached. Without it, that is not tried. */
   readonly unreachable?: string
   /** Succeeds when nothing is open any more for a request: no socket, process or file. Without it, that is not tried. */
@@ -53,7 +53,7 @@ export interface Place {
 /** @see {@link cases} */
 export interface Options<R = never> {
   /** Makes the place, for each case anew; what it needs ends with the scope. */
-  readonly make: Effect.Effect<Place, unknown, R | Scope.Scope>
+  readonly make: Effect.Effect<Place, never, R | Scope.Scope>
 }
 
 /** More than one chunk of any network, and more than what a system takes in advance. */
