@@ -72,7 +72,7 @@ export type {
   RefetchPolicy,
   RequestOptions
 } from "./domain/DownloadOptions.js"
-export type { DownloadRequest, Header } from "./domain/DownloadRequest.js"
+export type { DownloadRequest, Header, Mirror } from "./domain/DownloadRequest.js"
 export type { Pieces } from "./domain/Pieces.js"
 export type { Known, Result, Verification, Voucher } from "./domain/Verification.js"
 export type { Ending } from "./domain/Ending.js"
@@ -102,4 +102,13 @@ export * as ThreadHasher from "./layers/ThreadHasher.js"
 export { EngineLife } from "./services/EngineLife.js"
 export { Hasher } from "./services/Hasher.js"
 export { PartFile } from "./services/PartFile.js"
-export { Wire } from "./services/Wire.js"
+export {
+  Wire,
+  type Activity,
+  type ByteSink,
+  type Exchange,
+  type ResponseHead,
+  type Shape as WireShape,
+  type WireRequest,
+  type WireResponse
+} from "./services/Wire.js"

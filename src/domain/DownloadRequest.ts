@@ -187,7 +187,8 @@ export const checkHeader = ([name, value]: Header): Either.Either<Header, Downlo
 
 const none: ReadonlyArray<Mirror> = []
 
-const acceptMirror = (mirror: string | Mirror): Either.Either<Required<Mirror>, DownloadError> => {
+/** Checks a further source. It must have no credentials: fields that are secret go to the first URL's origin only. */
+export const acceptMirror = (mirror: string | Mirror): Either.Either<Required<Mirror>, DownloadError> => {
   const { priority = 1, url: text } = typeof mirror === "string" ? { url: mirror } : mirror
   if (!Number.isSafeInteger(priority) || priority < 1 || priority > maxPriority)
     return Either.left(

@@ -49,6 +49,19 @@ export const add = (
   return added(mended, mirrors)
 }
 
+/** Whether there is one in good standing that was not there before, or not in good standing; nothing is new where there was no before. */
+export const hasNew = (
+  download: Pick<Download, "sources" | "url">,
+  before: Pick<Download, "sources" | "url"> = download
+): boolean => {
+  const known = new Set(usable(before).map(({ url }) => url))
+  return usable(download).some(({ url }) => !known.has(url))
+}
+
+/** Whether one more has room. */
+export const isFull = (download: Pick<Download, "sources" | "url">): boolean =>
+  all(download).length > maxMirrors
+
 const change = (
   download: Pick<Download, "sources" | "url">,
   url: string,

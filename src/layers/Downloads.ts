@@ -39,6 +39,7 @@ import * as Intent from "./Intent.js"
 import { firstToEnd } from "./Race.js"
 import * as Requests from "./Requests.js"
 import * as Settling from "./Settling.js"
+import * as SourceAdding from "./SourceAdding.js"
 import * as Verification from "./Verification.js"
 
 const make = Effect.gen(function* () {
@@ -150,6 +151,7 @@ const make = Effect.gen(function* () {
     attempts,
     stats: store.stats,
     ...Intent.make({ engine: life.id, store, supervisor, discarding, inheritance, options, row, again }),
+    ...SourceAdding.make({ engine: life.id, store, supervisor, inheritance, options, row }),
     ...Verification.make({ store, disk, hasher }),
     limits: store.limits,
     limit: (limited, rate) =>

@@ -101,6 +101,7 @@ const make = Effect.gen(function* () {
           )
         )
       ),
+    addSource: (id, mirror) => ask(commands.addSource(id, mirror), { id }),
     move: (ids, priority) => ask(commands.move(ids, priority), { weight: ids.length }),
     forget: (ids) => ask(outbox.removing(ids, commands.forget(ids)), { weight: ids.length }),
     limits: limits.read,

@@ -10,6 +10,8 @@
  * Few rows go through `transition` one by one, and events tell of each. Many are changed by one statement, whose guards and
  * targets are read from the same table (`domain/Transition`); listeners learn which, not how they look now.
  *
+ * A further source goes the same ways; it is no transition, and a download that has failed may have one, for its retry.
+ *
  * A later command replaces an earlier one that the owner has not taken up. Priorities may be written by anybody: no statement
  * of an owner's work writes them.
  */
@@ -26,6 +28,8 @@ import {
   Released,
   ResumeRequested
 } from "../domain/Message.js"
+import type { Mirror } from "../domain/DownloadRequest.js"
+import * as Sources from "../domain/Source.js"
 import { isSpoiled } from "../domain/Publication.js"
 import type { Command } from "../domain/Selection.js"
 import type { Commanded, Forgotten } from "../services/Store.js"
@@ -82,8 +86,14 @@ interface Dependencies {
 
 interface Wish {
   readonly download: Download
-  readonly command: Command
+  /** One of `Command`, or a further source. */
+  readonly intent: string
 }
+
+/** A further source as a wish: the word, its priority, its URL. */
+const sourceIntent = /^source (\d+) (.*)$/
+
+const intentOf = ({ priority, url }: Required<Mirror>): string => `source ${priority} ${url}`
 
 export const make = ({ engine, sql }: Dependencies) => {
   /** Rows of an owner that other processes have asked something of; the wish is taken off the row. */
@@ -100,10 +110,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       yield* sql.unsafe(`UPDATE sluice_downloads SET intent = NULL WHERE ${here}`, parameters)
       const rows = yield* batch.select(`WHERE ${here}`, parameters)
       const intents = new Map(wanted.map(({ id, intent }) => [fromKey(id), intent]))
-      return rows.flatMap((download): ReadonlyArray<Wish> => {
-        const intent = intents.get(download.id)!
-        return isCommand(intent) ? [{ download, command: intent }] : []
-      })
+      return rows.map((download): Wish => ({ download, intent: intents.get(download.id)! }))
     })
 
   /** The message, where the status allows it; else the row as it is. */
@@ -114,18 +121,52 @@ export const make = ({ engine, sql }: Dependencies) => {
       () => Effect.succeed(download)
     )
 
+  /** With a further source. Whoever names it wants it tried: what waits goes on at once. */
+  const withSource = (batch: StoreBatch, download: Download, mirror: Required<Mirror>) =>
+    Effect.suspend(() => {
+      const next = { ...download, sources: Sources.add(download, [mirror]) }
+      batch.put(next)
+      return next.status === "retrying" || next.status === "waiting"
+        ? batch.apply(next, ResumeRequested())
+        : Effect.succeed(next)
+    })
+
+  /** What an intent asks for, where the status allows it; one of a later version asks for nothing. */
+  const follow = (batch: StoreBatch, download: Download, intent: string) => {
+    if (isCommand(intent)) return ifAllowed(batch, download, intent)
+    const [, priority, url] = sourceIntent.exec(intent) ?? []
+    return url === undefined || terminal.has(download.status)
+      ? Effect.succeed(download)
+      : withSource(batch, download, { url, priority: Number(priority) })
+  }
+
+  /** Adds a source to a row, or asks its owner to. */
+  const addSource = (id: DownloadId, mirror: Required<Mirror>) => (batch: StoreBatch) =>
+    Effect.gen(function* () {
+      const download = yield* batch.load(id)
+      if (download.owner === null || download.owner === engine)
+        return yield* withSource(batch, download, mirror)
+      yield* batch.flush
+      yield* sql.unsafe(
+        `UPDATE sluice_downloads SET intent = ? WHERE id = ? AND owner <> ? AND finished_at IS NULL`,
+        [intentOf(mirror), toKey(id), engine]
+      )
+      batch.touch(id)
+      return download
+    })
+
   /** Does what other processes have asked of this engine. */
   const obey = (limit: number) => (batch: StoreBatch) =>
     Effect.flatMap(
       takeWishes(engine, limit)(batch),
-      Effect.forEach(({ command, download }) => ifAllowed(batch, download, command))
+      Effect.forEach(({ download, intent }) => follow(batch, download, intent))
     )
 
   /** The same for an engine that is gone (or leaving): its rows are nobody's then. */
   const inherit = (owner: EngineId, limit: number) => (batch: StoreBatch) =>
     Effect.flatMap(
       takeWishes(owner, limit)(batch),
-      Effect.forEach(({ command, download }) =>
+      Effect.forEach(({ download, intent }) =>
         Effect.gen(function* () {
           let row = download
           if (row.status === "processing")
@@ -134,7 +175,7 @@ export const make = ({ engine, sql }: Dependencies) => {
             row = { ...row, owner: null, epoch: row.epoch + 1 }
             batch.put(row)
           }
-          return yield* ifAllowed(batch, row, command)
+          return yield* follow(batch, row, intent)
         })
       )
     )
@@ -223,7 +264,7 @@ export const make = ({ engine, sql }: Dependencies) => {
       return { removed: gone.length, withPart } satisfies Forgotten
     })
 
-  return { command, forget, inherit, move, obey }
+  return { addSource, command, forget, inherit, move, obey }
 }
 
 /** What is recorded about a download beside its row. */

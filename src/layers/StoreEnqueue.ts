@@ -254,7 +254,8 @@ const provedBefore = ({ options: { checksum, pieces } }: Download, failed: Downl
 const headersOf = ({ headers }: Accepted): Download["headers"] =>
   headers.length === 0 ? noHeaders : Redacted.make(headers)
 
-const initial = (
+/** A row as it is recorded. */
+export const initial = (
   id: DownloadId,
   request: Accepted,
   owner: EngineId | null,

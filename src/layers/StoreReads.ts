@@ -13,7 +13,7 @@ import type { Attempt } from "../domain/Attempt.js"
 import type { Download, EngineId, Status } from "../domain/Download.js"
 import { type DownloadId, fromKey, keysOf, toKey } from "../domain/DownloadId.js"
 import type { Group, GroupId } from "../domain/Group.js"
-import type { Command, Selection } from "../domain/Selection.js"
+import type { Selection } from "../domain/Selection.js"
 import type { Stats } from "../domain/Stats.js"
 import type { StoreError } from "../domain/StoreError.js"
 import type { Filter, Shape as Store, Standing } from "../services/Store.js"
@@ -161,10 +161,10 @@ export const make = ({ database, decode, engine, group, hosts, isAlive, sql }: D
   const stored = StorePieces.make(sql)
   const pieces: Store["pieces"] = (download) => read(stored.read(download))
 
-  const asked = (id: DownloadId): Effect.Effect<Option.Option<Command>, StoreError> =>
+  const asked = (id: DownloadId): Effect.Effect<Option.Option<string>, StoreError> =>
     read(
       Effect.map(
-        sql.unsafe<{ intent: Command }>(
+        sql.unsafe<{ intent: string }>(
           `SELECT intent FROM sluice_downloads WHERE id = ? AND intent IS NOT NULL`,
           [toKey(id)]
         ),

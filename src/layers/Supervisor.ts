@@ -31,6 +31,7 @@ import * as Scope from "effect/Scope"
 import type { Download } from "../domain/Download.js"
 import type { DownloadId } from "../domain/DownloadId.js"
 import { Released } from "../domain/Message.js"
+import { hasNew } from "../domain/Source.js"
 import type { StoreError } from "../domain/StoreError.js"
 import { Bandwidth } from "../services/Bandwidth.js"
 import { Destination } from "../services/Destination.js"
@@ -167,7 +168,8 @@ export const make = Effect.fnUntraced(function* (shared: Shared) {
       const rows = yield* store.obey
       if (rows.length === 0) return
       for (const row of rows) {
-        if (row.status === "processing" && row.desired !== "run")
+        // a try asks the sources that it has begun with; what is held is kept, and the next one goes on with it
+        if (row.status === "processing" && (row.desired !== "run" || hasNew(row, claims.get(row.id)?.row)))
           yield* Effect.forkIn(Effect.interruptible(interrupt(row.id)), scope)
         else yield* discarding.one(row)
       }

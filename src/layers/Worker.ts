@@ -11,6 +11,7 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { join } from "node:path"
@@ -36,6 +37,7 @@ import * as Delivery from "./Delivery.js"
 import * as Discarding from "./Discarding.js"
 import * as Publisher from "./Publisher.js"
 import * as Refetch from "./Refetch.js"
+import { refreshed } from "./Refreshing.js"
 import * as Repair from "./Repair.js"
 import * as SmallFile from "./SmallFile.js"
 import * as Tracing from "./Tracing.js"
@@ -207,7 +209,12 @@ export const make = ({
           Effect.as(Effect.logError("the retry policy died", defect), { _tag: "Final" } as const)
         )
       )
-      const { error, verdict } = MaxTime.bounded(row, failure, decided, now)
+      const fresh =
+        decided._tag === "Final" ? yield* Effect.exit(refreshed(options, store, row, failure)) : no
+      // paused or stopped while it was asked for
+      if (Exit.isInterrupted(fresh)) return yield* store.tell(download.id, Released())
+      const renewed: Verdict = (yield* fresh) ? { _tag: "RetryAt", at: now } : decided
+      const { error, verdict } = MaxTime.bounded(row, failure, renewed, now)
       if (verdict._tag === "Final" && spoils.has(error.reason) && row.checkpoint === 0) {
         yield* publisher.discard(row)
       }
@@ -279,6 +286,9 @@ export const make = ({
 
   return { run }
 }
+
+/** Nobody was asked. */
+const no = Exit.succeed(false)
 
 /** How a log tells of a try that has failed. `reason` marks the line: a program that tells of failures itself can leave it out. */
 const logged = ({ detail, reason }: DownloadError, verdict: Verdict, now: number) => {

@@ -193,7 +193,7 @@ export const layerSurvey = ({ database }: Pick<FileOptions, "database">): Layer.
 /** What can be configured from outside a program: everything but code. */
 export interface ConfigOptions extends Omit<
   FileOptions,
-  "retryPolicy" | "dispatcher" | "tls" | "family" | "downloadDefaults"
+  "retryPolicy" | "refresh" | "dispatcher" | "tls" | "family" | "downloadDefaults"
 > {
   /** What requests leave open, see EngineOptions. @default none */
   readonly downloadDefaults?: Partial<DownloadOptions>

@@ -44,6 +44,12 @@ import * as EngineOptions from "../services/EngineOptions.js"
 import { PartFile } from "../services/PartFile.js"
 import { Wire } from "../services/Wire.js"
 
+// rules for what a program brings itself: another network, another store
+export { ConformanceError, type Case } from "./testing/Conformance.js"
+export * as DestinationConformance from "./testing/DestinationConformance.js"
+export * as SinkConformance from "./testing/SinkConformance.js"
+export * as WireConformance from "./testing/WireConformance.js"
+
 /** A request to a route. */
 export interface Request {
   /** As it was asked for. */

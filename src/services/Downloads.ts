@@ -12,7 +12,7 @@ import type { Download, Status } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadEvent } from "../domain/DownloadEvent.js"
 import type { DownloadId } from "../domain/DownloadId.js"
-import type { DownloadRequest, Header } from "../domain/DownloadRequest.js"
+import type { DownloadRequest, Header, Mirror } from "../domain/DownloadRequest.js"
 import type { GroupId, GroupProgress, GroupSealed } from "../domain/Group.js"
 import type { HostEvent } from "../domain/HostEvent.js"
 import type { Limited, Limits } from "../domain/Limits.js"
@@ -160,6 +160,18 @@ export interface Shape extends Consumers {
     id: DownloadId,
     options?: RetryOptions
   ) => Effect.Effect<Enqueued, DownloadError | StoreError>
+  /**
+   * One more URL of the same file, as if it had been among its `mirrors`: its link has expired, or its server is gone. No user or
+   * password in it. One that was set aside has another chance. What is held is kept where it is proved to be of the same version.
+   * A try at work is interrupted and goes on with it, and what waits goes on at once; what is paused stays so, and of one that
+   * has failed, its `retry` has it. One that another live engine owns is asked for, as with `pause`. Fails with
+   * `InvalidUrl`, `UnsupportedScheme` or `InvalidRequest` for a URL that can't be one, with `Refused` for a
+   * download that is completed or cancelled, was retried already, or has a thousand.
+   */
+  readonly addSource: (
+    id: DownloadId,
+    url: string | Mirror
+  ) => Effect.Effect<Download, DownloadError | StoreError>
   /**
    * Forgets a download and its attempts; one that is unfinished is cancelled first. What it has finished stays on disk, the
    * part of a failed one goes. Consumers that have not acknowledged its end still get it.

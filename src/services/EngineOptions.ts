@@ -2,8 +2,11 @@
  * How an engine works, as opposed to how a single download does (that is stored with its row).
  */
 import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import { defaultPolicy as defaultAdmission, type Policy as AdmissionPolicy } from "../domain/Admission.js"
 import type { Download } from "../domain/Download.js"
+import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadOptions } from "../domain/DownloadOptions.js"
 import type { DownloadRequest } from "../domain/DownloadRequest.js"
 import type { Durability } from "../domain/Durability.js"
@@ -105,6 +108,15 @@ export interface EngineOptionsShape {
    * anew after each failed try, and must answer alike for the same download. @default exponential by the download's own options
    */
   readonly retryPolicy: (options: DownloadOptions, download: Download) => RetryPolicy
+  /**
+   * Asked for a fresh URL of the same file where a download is about to fail as its server answers 401, 403, 404 or 410: an expired signature,
+   * a link that was for one use. `failure` says which. None lets it fail. The URL becomes a further source (`Downloads.addSource`), those that have
+   * failed are set aside, and the next try begins at once; what is held is kept by the same proofs as with a mirror. One answer may
+   * take 30 s, three in a row may bring no progress; each is a try that `retryPolicy` sees. The URL is stored with the download,
+   * as its own is; header fields go to the first URL's origin only. @default none
+   */
+  readonly refresh?:
+    ((download: Download, failure: DownloadError) => Effect.Effect<Option.Option<string>>) | undefined
 }
 
 export const defaults: EngineOptionsShape = {

@@ -15,7 +15,7 @@ import type { Attempt } from "../domain/Attempt.js"
 import type { Download, EngineId, Status } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
 import type { DownloadId } from "../domain/DownloadId.js"
-import type { Accepted } from "../domain/DownloadRequest.js"
+import type { Accepted, Mirror } from "../domain/DownloadRequest.js"
 import type { Group, GroupId, GroupSealed } from "../domain/Group.js"
 import type { Cooling, Health } from "../domain/Host.js"
 import type { Limited, Limits } from "../domain/Limits.js"
@@ -214,8 +214,8 @@ export interface Shape {
    * nothing is left to do.
    */
   readonly obey: Effect.Effect<ReadonlyArray<Download>, StoreError>
-  /** What another process has asked of the download's owner, last of all, and that has not taken up yet. */
-  readonly asked: (id: DownloadId) => Effect.Effect<Option.Option<Command>, StoreError>
+  /** What another process has asked of the download's owner, last of all, and that has not taken up yet: a `Command`, or another wish. */
+  readonly asked: (id: DownloadId) => Effect.Effect<Option.Option<string>, StoreError>
   /** Leaves a host alone until then, as one of its answers has asked. */
   readonly cool: (origin: string, cooling: Cooling) => Effect.Effect<void, StoreError>
   /**
@@ -230,6 +230,11 @@ export interface Shape {
   readonly cooling: Effect.Effect<ReadonlyArray<CoolingHost>, StoreError>
   /** The same, and those whose probe is under way: nobody else asks them until it has an answer. */
   readonly closed: Effect.Effect<ReadonlyArray<CoolingHost>, StoreError>
+  /**
+   * Adds a source to a row that has not been completed or cancelled, or, where another engine owns it, asks that one to: the wish
+   * takes the place of a command that it has not taken up yet. Succeeds with the row as it is then.
+   */
+  readonly addSource: (id: DownloadId, mirror: Required<Mirror>) => Effect.Effect<Download, StoreError>
   /** Changes the priority of unfinished rows, whoever owns them; succeeds with their number. */
   readonly move: (ids: ReadonlyArray<DownloadId>, priority: number) => Effect.Effect<number, StoreError>
   /**

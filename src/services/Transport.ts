@@ -1,6 +1,8 @@
 /**
  * Bringing the missing bytes of one download into its part file, whatever the means.
  *
+ * It is the engine's own (the transfer program); a transport of somebody else's is a `Wire`, below it.
+ *
  * A transport obeys the identity rule, reports through the `Reporter` it is given, and leaves naming conflicts,
  * publishing, retries and state to others.
  */

@@ -5,6 +5,20 @@
  * nothing. What a response means for the bytes already held is decided above it by pure rules of the domain,
  * so that the simulated Wire of the tests can stand in for the live one without any promise depending on it.
  *
+ * This is the seam for a transport of somebody's own: an object store, a file server, a client with its own ways. It answers in the
+ * words of HTTP, whatever it speaks itself, because the engine judges by them. Its contract, each line a case of
+ * `WireConformance` in `sluice/testing`:
+ *
+ * - Identity: a strong ETag is that of the bytes. A rest is sent (206, exact Content-Range) only of the version that If-Range names;
+ *   else the whole (200). No ETag at all is honest too: then nothing is resumed without a checksum.
+ * - Spans: Range asks for a rest or a span. What is sent is exactly that, or the whole; a transport without ranges ignores the field.
+ * - What there is not is an answer (404, 410), no failure; so is what is refused (401, 403).
+ * - Failures are `DownloadError`s whose reason decides what follows (`kind`): transient is tried again by the engine, so a
+ *   transport tries nothing again by itself once the server may have seen the request. Their `detail` is shown to people: no secrets.
+ * - Progress is what `Activity` says: a watchdog bounds connecting, waiting for the head, and silence in the body by it; `held` keeps
+ *   our own slowness from being taken for the server's.
+ * - Durability is not its business: bytes count when the engine has synced them.
+ *
  * Tricky interleavings: a response arrives paused, so no body byte can be lost between the head and `pipe`;
  * closing the scope of `request`, or `abort` of an exchange, ends what is unfinished, and nothing is delivered to the sink
  * after that. What an interrupted `run` would have succeeded with may be lost with it: so whoever runs an exchange aborts
@@ -21,6 +35,7 @@ export type Phase = "connecting" | "awaiting-head" | "body"
 
 /** Where a Wire writes what it observes while it works. Mutable on purpose: no Effect runs per chunk. */
 export interface Activity {
+  /** As far as that. */
   phase: Phase
   /** Grows with every body byte handed over by the network. */
   bytes: number
@@ -36,8 +51,11 @@ export interface Activity {
 
 /** One GET. Header names may have any case; `url` is absolute, http or https, without fragment or credentials. */
 export interface WireRequest {
+  /** What is asked for. */
   readonly url: string
+  /** Fields to be sent, in this order; some are secrets. */
   readonly headers: ReadonlyArray<readonly [name: string, value: string]>
+  /** Where to say how far it is. */
   readonly activity: Activity
   /**
    * It can be done without: it fails at once where it would have to wait for a place at its host, and this is called when somebody
@@ -68,7 +86,9 @@ export interface ByteSink {
 
 /** A response head, its body still on the wire. */
 export interface WireResponse {
+  /** Of HTTP, 200 to 599. */
   readonly status: number
+  /** By lower-case name, each value as it was received. */
   readonly headers: Headers
   /**
    * Moves the body into the sink and succeeds when the message ended as its framing announced.

@@ -40,7 +40,8 @@ const instead: Record<Verb, (id: string, status: Status) => string> = {
       : `sluice rm ${id} forgets it, and removes what it has left`,
   retry: () => anew,
   rm: (id) => `sluice cancel ${id} ends it; then sluice rm ${id} forgets it`,
-  move: (id, status) => (status === "completed" ? anew : `sluice retry ${id} tries once more`)
+  move: (id, status) => (status === "completed" ? anew : `sluice retry ${id} tries once more`),
+  source: (_, status) => (status === "completed" ? anew : "sluice add with its URL and --mirror begins anew")
 }
 
 /** What `verb` can do about this download. */
@@ -67,5 +68,8 @@ export const allowed = (verb: Verb, { desired, id, status }: Download): Verdict 
       return ended ? go : no
     case "move":
       return ended ? no : go
+    case "source":
+      // a failed one keeps it for its retry
+      return ended && status !== "failed" ? no : go
   }
 }

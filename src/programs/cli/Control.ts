@@ -27,7 +27,9 @@ import * as Which from "./Which.js"
 
 /** What is to be done. */
 export type Task =
-  { readonly verb: Exclude<Verb, "move"> } | { readonly verb: "move"; readonly priority: number }
+  | { readonly verb: Exclude<Verb, "move" | "source"> }
+  | { readonly verb: "move"; readonly priority: number }
+  | { readonly verb: "source"; readonly urls: ReadonlyArray<string> }
 
 /** At once: the engine commits them together. */
 const concurrency = 16
@@ -38,7 +40,8 @@ const past: Record<Verb, string> = {
   cancel: "cancelled",
   retry: "retried",
   rm: "removed",
-  move: "moved"
+  move: "moved",
+  source: "given a source"
 }
 
 /** A download as it is now, and what has come of the command. */
@@ -50,7 +53,7 @@ interface Told {
 const done = (download: Download): Told => ({ download, answer: { answer: "done" } })
 
 const act = (task: Task, download: Download): Effect.Effect<Told, StoreError | DownloadError, Downloads> =>
-  Effect.flatMap(Downloads, (downloads) => {
+  Effect.flatMap(Downloads, (downloads): Effect.Effect<Told, StoreError | DownloadError> => {
     switch (task.verb) {
       case "pause":
         return Effect.map(downloads.pause(download.id), done)
@@ -69,6 +72,11 @@ const act = (task: Task, download: Download): Effect.Effect<Told, StoreError | D
         return Effect.as(
           downloads.move({ ids: [download.id] }, task.priority),
           done({ ...download, priority: task.priority })
+        )
+      case "source":
+        return Effect.map(
+          Effect.reduce(task.urls, download, ({ id }, url) => downloads.addSource(id, url)),
+          done
         )
     }
   })
@@ -177,6 +185,9 @@ const actOnAll = (task: Task, selection: Selection): Effect.Effect<Affected, Sto
         return downloads.removeAll(selection)
       case "move":
         return downloads.move(selection, task.priority)
+      case "source":
+        // it can only be typed for ids
+        return Effect.dieMessage("a source is of one download")
     }
   })
 
@@ -210,7 +221,7 @@ const bySelection = (task: Task, marks: Pick<Which.Asked, "tag" | "group">, { js
 /** What is in the queue now, and nobody works on. */
 const hint = (verb: Verb) =>
   Effect.gen(function* () {
-    if ((verb !== "resume" && verb !== "retry") || (yield* Queue.isAttended)) return
+    if ((verb !== "resume" && verb !== "retry" && verb !== "source") || (yield* Queue.isAttended)) return
     const command = Invocation.run(yield* Surroundings)
     yield* (yield* Output).err(`sluice: no engine is running; to download it:\n        ${command}\n`)
   })

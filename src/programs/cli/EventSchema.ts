@@ -101,7 +101,7 @@ export const Shown = Schema.Struct({
 })
 
 /** The commands that change downloads. */
-export const Verb = Schema.Literal("pause", "resume", "cancel", "retry", "rm", "move")
+export const Verb = Schema.Literal("pause", "resume", "cancel", "retry", "rm", "move", "source")
 export type Verb = typeof Verb.Type
 
 /**

@@ -165,6 +165,53 @@ const move = make(
     })
 )
 
+const source = make(
+  {
+    name: "source",
+    about: [
+      "Give a download another URL of the same file: its link has expired, or its server is gone.",
+      "What has arrived is kept where it is proved to be of the same version (or a checksum was asked for).",
+      "What is at work or waits goes on with it at once; what is paused stays so;",
+      "what has failed keeps it for sluice retry, which goes on with what is there.",
+      "Header fields and credentials go to the first URL's origin only.",
+      named
+    ],
+    usage: ["--add URL [OPTIONS] ID"],
+    examples: [
+      ["", "sluice source 3fk --add 'https://example.org/file.iso?signature=new'"],
+      ["of one that has failed", "sluice source 3fk --add URL && sluice retry 3fk && sluice run"]
+    ],
+    positional: "ID"
+  },
+  ids,
+  { ...QueueOptions.source, ...QueueOptions.json },
+  (found, ids) =>
+    Effect.gen(function* () {
+      const { add, ...asked } = Sources.valuesOf(found)
+      if (add.length === 0) {
+        return yield* new UsageError({
+          reason: "NoSource",
+          message: "it is not said which URL to add",
+          advice: "give --add URL: another place of the same file"
+        })
+      }
+      if (ids.length !== 1) {
+        return yield* new UsageError({
+          reason: "NoDownload",
+          message:
+            ids.length === 0
+              ? "it is not said which download to add a source to"
+              : "several downloads can't have the same source: it is a URL of one file",
+          advice: "give one id; nothing was changed"
+        })
+      }
+      yield* Control.run(
+        { verb: "source", urls: add },
+        { ids, all: false, tag: undefined, group: undefined, ...asked }
+      )
+    })
+)
+
 const limit = make(
   {
     name: "limit",
@@ -261,6 +308,7 @@ export const commands = [
   retry,
   rm,
   move,
+  source,
   limit,
   verify,
   watch,

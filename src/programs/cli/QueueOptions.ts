@@ -148,6 +148,16 @@ export const move = {
   })
 }
 
+export const source = {
+  add: Setting.many(Args.url, {
+    name: "add",
+    kind: "URL",
+    group: "What and where",
+    typed: true,
+    description: "Another URL of the same file, http or https, without user and password; may be repeated."
+  })
+}
+
 export const limit = {
   rate: Setting.one(Args.rate, undefined, {
     name: "rate",

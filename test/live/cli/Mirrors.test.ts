@@ -79,3 +79,31 @@ describe.concurrent("a mirror", () => {
     })
   )
 })
+
+describe.concurrent("a further source", () => {
+  live("of a download that failed half-way: the rest comes from there, by the same strong tag", (world) =>
+    Effect.gen(function* () {
+      const { origin } = world
+      const other = yield* makeOrigin()
+      other.set("/f", { size: 2 * MiB })
+      origin.set("/f", [{ size: 2 * MiB, cutAfter: MiB }, { status: 403 }])
+      const result = yield* world.get("/f", "--connections", "1")
+      expect([result.code, result.stdout]).toEqual([1, ""])
+      const id = String((yield* world.run("ls", "--json")).stdout.match(/"id":"(\w+)"/)?.[1])
+      const secret = yield* world.run("source", id, "--add", "http://me:hunter2@127.0.0.1/f")
+      expect(secret.code).toBeGreaterThan(0)
+      expect(secret.stdout + secret.stderr).toContain("must not have a user or password")
+      expect(secret.stdout + secret.stderr).not.toContain("hunter2")
+      const added = yield* world.run("source", id, "--add", other.url("/f"), "--json")
+      expect(JSON.parse(added.stdout)).toMatchObject({
+        event: "command",
+        command: "source",
+        answer: "done",
+        id
+      })
+      expect((yield* world.run("retry", id)).code).toBe(0)
+      expectOnly(world, yield* world.run("run"), "f", "/f", 2 * MiB)
+      expect(other.sent("/f")).toBeLessThan(1.5 * MiB)
+    })
+  )
+})

@@ -36,7 +36,12 @@ const run = (
   Effect.gen(function* () {
     const { output, stderr, stdout } = streams()
     const queue = fakeQueue(stored, options)
-    const task: Control.Task = verb === "move" ? { verb, priority: 7 } : { verb }
+    const task: Control.Task =
+      verb === "move"
+        ? { verb, priority: 7 }
+        : verb === "source"
+          ? { verb, urls: ["http://example.org/more", "http://example.net/more"] }
+          : { verb }
     const exit = yield* Control.control(task, which, { json }).pipe(
       Effect.provide(queue.layer),
       Effect.provideService(Output, output),
@@ -118,6 +123,7 @@ describe("what a status does not allow", () => {
     const ended = { completed: "refused", failed: "refused", cancelled: "refused" }
     const atWork = { pending: "already", processing: "already" }
     expect(table).toEqual({
+      source: { ...unfinished, ...ended, failed: "go" },
       pause: { ...unfinished, paused: "already", ...ended },
       resume: { ...unfinished, ...atWork, ...ended },
       cancel: { ...unfinished, ...ended, cancelled: "already" },
@@ -197,6 +203,25 @@ describe("what goes on", () => {
       ]
       expect((yield* run("resume", of(one!), { engines })).stderr).toContain("no engine is running")
       expect((yield* run("resume", of(one!), { engines: [living] })).stderr).toBe("")
+    })
+  )
+})
+
+describe("a further source", () => {
+  it.effect("is added to what is unfinished or has failed; nothing runs by that alone", () =>
+    Effect.gen(function* () {
+      const { calls, code, stderr, stdout } = yield* run("source", of(three!))
+      expect([code, stdout.text]).toEqual([0, `${three}\n`])
+      expect(calls).toEqual([
+        ["addSource", three, "http://example.org/more"],
+        ["addSource", three, "http://example.net/more"]
+      ])
+      expect(stderr).toContain("no engine is running")
+      const { code: refused, stderr: why } = yield* run("source", of(two!))
+      expect([refused, why]).toEqual([
+        1,
+        `sluice: not given a source: ${two} http://example.org/two\n        it is completed\n        sluice add --refetch with its URL fetches it anew\n`
+      ])
     })
   )
 })

@@ -169,6 +169,12 @@ export const fakeQueue = (stored: ReadonlyArray<Download> = [], options: Options
         if (!terminal.has(known.status)) return Effect.succeed({ id, attached: true, download: known })
         return Effect.succeed(enqueue({ url: known.url, directory: known.directory }))
       }),
+    addSource: (id, url) =>
+      Effect.suspend(() => {
+        calls.push(["addSource", id, url])
+        const known = rows.get(id)
+        return known === undefined ? Effect.fail(storeError("NotFound", id)) : Effect.succeed(known)
+      }),
     remove: (id) =>
       Effect.sync(() => {
         calls.push(["remove", id])
