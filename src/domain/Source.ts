@@ -49,6 +49,32 @@ export const add = (
   return added(mended, mirrors)
 }
 
+/** Why those are not asked any more in whose place another was given. */
+const replaced: Failure = { reason: "Gone", detail: "another URL was given in its place" }
+
+/** Makes room: those that are not asked any more go first, and of those, the ones that nothing held has come from. */
+const fitted = (sources: ReadonlyArray<Source>): ReadonlyArray<Source> => {
+  const superfluous = sources
+    .filter(({ aside }) => aside !== null)
+    .sort((a, b) => Number(a.used) - Number(b.used))
+    .slice(0, Math.max(0, sources.length - (maxMirrors + 1)))
+  return sources.filter((source) => !superfluous.includes(source))
+}
+
+/** With one more, which has another chance if it was set aside; `replace`: all others are set aside. */
+export const give = (
+  download: Pick<Download, "sources" | "url">,
+  { priority = 1, url }: Mirror,
+  replace: boolean
+): Download["sources"] => {
+  const sources = all(download)
+  const others = sources
+    .filter((source) => source.url !== url)
+    .map((source) => (replace && source.aside === null ? { ...source, aside: replaced } : source))
+  const known = sources.find((source) => source.url === url)
+  return fitted([...others, { ...(known ?? fresh(url)), priority, aside: null }])
+}
+
 /** Whether there is one in good standing that was not there before, or not in good standing; nothing is new where there was no before. */
 export const hasNew = (
   download: Pick<Download, "sources" | "url">,
@@ -60,7 +86,7 @@ export const hasNew = (
 
 /** Whether one more has room. */
 export const isFull = (download: Pick<Download, "sources" | "url">): boolean =>
-  all(download).length > maxMirrors
+  usable(download).length > maxMirrors
 
 const change = (
   download: Pick<Download, "sources" | "url">,
@@ -92,13 +118,22 @@ export const setAsideAll = (
 export const use = (download: Pick<Download, "sources" | "url">, url: string): Download["sources"] =>
   change(download, url, (source) => ({ ...source, used: true }))
 
-/** The bytes that an earlier download of the same request has left are held on. */
+/** The bytes that an earlier download of the same request has left are held on; what was replaced there is not asked here either. */
 export const inherit = (
   sources: Download["sources"],
   earlier: Pick<Download, "sources" | "url">
 ): Download["sources"] => {
-  const used = new Set(all(earlier).flatMap(({ url, used }) => (used ? [url] : [])))
-  return sources?.map((source) => (used.has(source.url) ? { ...source, used: true } : source)) ?? null
+  const known = new Map(all(earlier).map((source) => [source.url, source]))
+  return (
+    sources?.map((source) => {
+      const { aside = null, used = false } = known.get(source.url) ?? {}
+      return {
+        ...source,
+        used: source.used || used,
+        aside: aside?.detail === replaced.detail ? aside : source.aside
+      }
+    }) ?? null
+  )
 }
 
 /** Other bytes come from now on. */

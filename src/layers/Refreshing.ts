@@ -63,7 +63,7 @@ export const refreshed = (
     const { detail, reason, status } = error
     const failure = { reason, detail, ...(status === undefined ? {} : { status }) }
     for (const { url } of Sources.usable(row)) yield* store.tell(row.id, SourceSetAside({ url, failure }))
-    yield* store.addSource(row.id, mirror.right)
+    yield* store.addSource(row.id, mirror.right, false)
     yield* Effect.logInfo(`goes on with a fresh URL, as the old one fails: ${detail}`)
     return true
   })

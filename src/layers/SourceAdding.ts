@@ -30,6 +30,8 @@ interface Dependencies {
   readonly row: (id: DownloadId) => Effect.Effect<Download, StoreError>
 }
 
+type Addition = Required<Mirror> & { readonly replace: boolean }
+
 /** How often an engine that was asked is looked after, in milliseconds. */
 const lookInterval = 50
 
@@ -50,11 +52,13 @@ const refusalOf = ({ id, retriedAs, status }: Download): StoreError | undefined 
 }
 
 export const make = ({ engine, inheritance, options, row, store, supervisor }: Dependencies) => {
-  const has = (download: Download, { url }: Mirror): boolean =>
-    Sources.usable(download).some((source) => source.url === url)
+  const has = (download: Download, { replace, url }: Addition): boolean => {
+    const usable = Sources.usable(download)
+    return usable.some((source) => source.url === url) && (!replace || usable.length === 1)
+  }
 
   /** Its owner has been asked: until that has followed, or is gone. */
-  const until = (id: DownloadId, mirror: Required<Mirror>): Effect.Effect<Download, StoreError> =>
+  const until = (id: DownloadId, mirror: Addition): Effect.Effect<Download, StoreError> =>
     Effect.gen(function* () {
       const deadline = (yield* Clock.currentTimeMillis) + options.shutdownTimeout
       for (;;) {
@@ -71,29 +75,33 @@ export const make = ({ engine, inheritance, options, row, store, supervisor }: D
       }
     })
 
-  const add = (id: DownloadId, mirror: Required<Mirror>): Effect.Effect<Download, StoreError> =>
+  const add = (id: DownloadId, mirror: Addition): Effect.Effect<Download, StoreError> =>
     Effect.gen(function* () {
       const download = yield* row(id)
       const refused = refusalOf(download)
       if (refused !== undefined) return yield* refused
       if (has(download, mirror)) return download
-      if (Sources.isFull(download))
+      if (!mirror.replace && Sources.isFull(download))
         return yield* refuse(`${id} has ${maxMirrors} mirrors already, which is all it can have`)
       const foreign = download.owner !== null && download.owner !== engine
       const theirs = foreign && !(yield* inheritance.from(download.owner))
-      const told = yield* Effect.either(store.addSource(id, mirror))
+      const told = yield* Effect.either(store.addSource(id, mirror, mirror.replace))
       if (Either.isLeft(told)) return yield* told.left.reason === "Fenced" ? add(id, mirror) : told.left
       if (theirs) return yield* until(id, mirror)
       if (told.right.status === "processing") yield* supervisor.interrupt(id)
       return yield* row(id)
     })
 
-  const addSource: Downloads["addSource"] = Effect.fn("Downloads.addSource")(function* (id, source) {
+  const addSource: Downloads["addSource"] = Effect.fn("Downloads.addSource")(function* (
+    id,
+    source,
+    { replace = false } = {}
+  ) {
     const mirror = yield* Either.mapLeft(acceptMirror(source), ({ detail, reason }) =>
       makeError(reason, detail)
     )
     // also for a caller who stops waiting: what it has asked for is done all the same
-    return yield* Effect.ensuring(add(id, mirror), supervisor.ring)
+    return yield* Effect.ensuring(add(id, { ...mirror, replace }), supervisor.ring)
   })
 
   return { addSource }

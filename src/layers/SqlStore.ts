@@ -101,7 +101,7 @@ const make = Effect.gen(function* () {
           )
         )
       ),
-    addSource: (id, mirror) => ask(commands.addSource(id, mirror), { id }),
+    addSource: (id, mirror, replace) => ask(commands.addSource(id, mirror, replace), { id }),
     move: (ids, priority) => ask(commands.move(ids, priority), { weight: ids.length }),
     forget: (ids) => ask(outbox.removing(ids, commands.forget(ids)), { weight: ids.length }),
     limits: limits.read,

@@ -90,10 +90,11 @@ interface Wish {
   readonly intent: string
 }
 
-/** A further source as a wish: the word, its priority, its URL. */
-const sourceIntent = /^source (\d+) (.*)$/
+/** A further source as a wish: the word (with ! for one that replaces all others), its priority, its URL. */
+const sourceIntent = /^source(!?) (\d+) (.*)$/
 
-const intentOf = ({ priority, url }: Required<Mirror>): string => `source ${priority} ${url}`
+const intentOf = ({ priority, url }: Required<Mirror>, replace: boolean): string =>
+  `source${replace ? "!" : ""} ${priority} ${url}`
 
 export const make = ({ engine, sql }: Dependencies) => {
   /** Rows of an owner that other processes have asked something of; the wish is taken off the row. */
@@ -122,9 +123,9 @@ export const make = ({ engine, sql }: Dependencies) => {
     )
 
   /** With a further source. Whoever names it wants it tried: what waits goes on at once. */
-  const withSource = (batch: StoreBatch, download: Download, mirror: Required<Mirror>) =>
+  const withSource = (batch: StoreBatch, download: Download, mirror: Required<Mirror>, replace: boolean) =>
     Effect.suspend(() => {
-      const next = { ...download, sources: Sources.add(download, [mirror]) }
+      const next = { ...download, sources: Sources.give(download, mirror, replace) }
       batch.put(next)
       return next.status === "retrying" || next.status === "waiting"
         ? batch.apply(next, ResumeRequested())
@@ -134,22 +135,22 @@ export const make = ({ engine, sql }: Dependencies) => {
   /** What an intent asks for, where the status allows it; one of a later version asks for nothing. */
   const follow = (batch: StoreBatch, download: Download, intent: string) => {
     if (isCommand(intent)) return ifAllowed(batch, download, intent)
-    const [, priority, url] = sourceIntent.exec(intent) ?? []
+    const [, replace, priority, url] = sourceIntent.exec(intent) ?? []
     return url === undefined || terminal.has(download.status)
       ? Effect.succeed(download)
-      : withSource(batch, download, { url, priority: Number(priority) })
+      : withSource(batch, download, { url, priority: Number(priority) }, replace !== "")
   }
 
   /** Adds a source to a row, or asks its owner to. */
-  const addSource = (id: DownloadId, mirror: Required<Mirror>) => (batch: StoreBatch) =>
+  const addSource = (id: DownloadId, mirror: Required<Mirror>, replace: boolean) => (batch: StoreBatch) =>
     Effect.gen(function* () {
       const download = yield* batch.load(id)
       if (download.owner === null || download.owner === engine)
-        return yield* withSource(batch, download, mirror)
+        return yield* withSource(batch, download, mirror, replace)
       yield* batch.flush
       yield* sql.unsafe(
         `UPDATE sluice_downloads SET intent = ? WHERE id = ? AND owner <> ? AND finished_at IS NULL`,
-        [intentOf(mirror), toKey(id), engine]
+        [intentOf(mirror, replace), toKey(id), engine]
       )
       batch.touch(id)
       return download

@@ -43,6 +43,15 @@ export interface AwaitAllOptions<E = never> {
   readonly onProgress?: ((done: number, of: number) => Effect.Effect<void, E>) | undefined
 }
 
+/** @see {@link Shape.addSource} */
+export interface AddSourceOptions {
+  /**
+   * The others are not asked any more, also by a retry: for a link that has expired and still answers, with a page that says so.
+   * @default false
+   */
+  readonly replace?: boolean | undefined
+}
+
 /** @see {@link Shape.retry} */
 export interface RetryOptions {
   /** Replace the headers of the request, which a terminal row has dropped. @default none */
@@ -170,7 +179,8 @@ export interface Shape extends Consumers {
    */
   readonly addSource: (
     id: DownloadId,
-    url: string | Mirror
+    url: string | Mirror,
+    options?: AddSourceOptions
   ) => Effect.Effect<Download, DownloadError | StoreError>
   /**
    * Forgets a download and its attempts; one that is unfinished is cancelled first. What it has finished stays on disk, the

@@ -232,9 +232,14 @@ export interface Shape {
   readonly closed: Effect.Effect<ReadonlyArray<CoolingHost>, StoreError>
   /**
    * Adds a source to a row that has not been completed or cancelled, or, where another engine owns it, asks that one to: the wish
-   * takes the place of a command that it has not taken up yet. Succeeds with the row as it is then.
+   * takes the place of a command that it has not taken up yet. `replace`: its other sources are set aside. Succeeds with the row as it is
+   * then.
    */
-  readonly addSource: (id: DownloadId, mirror: Required<Mirror>) => Effect.Effect<Download, StoreError>
+  readonly addSource: (
+    id: DownloadId,
+    mirror: Required<Mirror>,
+    replace: boolean
+  ) => Effect.Effect<Download, StoreError>
   /** Changes the priority of unfinished rows, whoever owns them; succeeds with their number. */
   readonly move: (ids: ReadonlyArray<DownloadId>, priority: number) => Effect.Effect<number, StoreError>
   /**

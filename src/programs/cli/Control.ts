@@ -29,7 +29,12 @@ import * as Which from "./Which.js"
 export type Task =
   | { readonly verb: Exclude<Verb, "move" | "source"> }
   | { readonly verb: "move"; readonly priority: number }
-  | { readonly verb: "source"; readonly urls: ReadonlyArray<string> }
+  | {
+      readonly verb: "source"
+      readonly urls: ReadonlyArray<string>
+      /** All others are not asked any more. */
+      readonly replace: boolean
+    }
 
 /** At once: the engine commits them together. */
 const concurrency = 16
@@ -75,7 +80,10 @@ const act = (task: Task, download: Download): Effect.Effect<Told, StoreError | D
         )
       case "source":
         return Effect.map(
-          Effect.reduce(task.urls, download, ({ id }, url) => downloads.addSource(id, url)),
+          // the first takes the place of the others, and those that follow stand beside it
+          Effect.reduce(task.urls, download, ({ id }, url, index) =>
+            downloads.addSource(id, url, { replace: task.replace && index === 0 })
+          ),
           done
         )
     }

@@ -179,6 +179,7 @@ const source = make(
     usage: ["--add URL [OPTIONS] ID"],
     examples: [
       ["", "sluice source 3fk --add 'https://example.org/file.iso?signature=new'"],
+      ["its old link leads to a page by now", "sluice source 3fk --add URL --replace"],
       ["of one that has failed", "sluice source 3fk --add URL && sluice retry 3fk && sluice run"]
     ],
     positional: "ID"
@@ -187,7 +188,7 @@ const source = make(
   { ...QueueOptions.source, ...QueueOptions.json },
   (found, ids) =>
     Effect.gen(function* () {
-      const { add, ...asked } = Sources.valuesOf(found)
+      const { add, replace, ...asked } = Sources.valuesOf(found)
       if (add.length === 0) {
         return yield* new UsageError({
           reason: "NoSource",
@@ -206,7 +207,7 @@ const source = make(
         })
       }
       yield* Control.run(
-        { verb: "source", urls: add },
+        { verb: "source", urls: add, replace },
         { ids, all: false, tag: undefined, group: undefined, ...asked }
       )
     })

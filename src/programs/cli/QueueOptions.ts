@@ -155,6 +155,13 @@ export const source = {
     group: "What and where",
     typed: true,
     description: "Another URL of the same file, http or https, without user and password; may be repeated."
+  }),
+  replace: Setting.flag({
+    name: "replace",
+    group: "What and where",
+    typed: true,
+    description:
+      "Ask there alone from now on: for a link that has expired, and answers with a page that says so."
   })
 }
 

@@ -40,7 +40,7 @@ const run = (
       verb === "move"
         ? { verb, priority: 7 }
         : verb === "source"
-          ? { verb, urls: ["http://example.org/more", "http://example.net/more"] }
+          ? { verb, urls: ["http://example.org/more", "http://example.net/more"], replace: false }
           : { verb }
     const exit = yield* Control.control(task, which, { json }).pipe(
       Effect.provide(queue.layer),
