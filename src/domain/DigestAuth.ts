@@ -113,9 +113,12 @@ export interface Answer {
   readonly count: number
   /** Random, printable, without quotes. */
   readonly cnonce: string
-  /** Of text as UTF-8, in hexadecimal. */
+  /** Of octets (each a character), in hexadecimal. */
   readonly hash: (algorithm: Algorithm, text: string) => string
 }
+
+/** UTF-8. A realm is octets already, as fields of answers are: what they mean nobody says. */
+const octets = (text: string): string => String.fromCharCode(...new TextEncoder().encode(text))
 
 const quoted = (text: string): string => `"${text.replaceAll(/(["\\])/g, "\\$1")}"`
 
@@ -133,7 +136,7 @@ export const answer = (
 ): string => {
   const h = (text: string): string => hash(algorithm, text)
   const nc = count.toString(16).padStart(8, "0")
-  const secret = h(`${user}:${realm}:${password}`)
+  const secret = h(`${octets(user)}:${realm}:${octets(password)}`)
   const a1 = session ? h(`${secret}:${nonce}:${cnonce}`) : secret
   // auth-int: a GET has no body
   const a2 = h(qop === "auth-int" ? `GET:${uri}:${h("")}` : `GET:${uri}`)
@@ -141,7 +144,7 @@ export const answer = (
     qop === undefined ? `${a1}:${nonce}:${a2}` : `${a1}:${nonce}:${nc}:${cnonce}:${qop}:${a2}`
   )
   const name = userhash
-    ? `username="${h(`${user}:${realm}`)}"`
+    ? `username="${h(`${octets(user)}:${realm}`)}"`
     : isPlain(user)
       ? `username=${quoted(user)}`
       : `username*=${extended(user)}`

@@ -8,12 +8,16 @@
  * | rename | the new ones | nothing to do |
  *
  * A kill before that costs the cookies of this run, and nothing else.
+ *
+ * Files are octets (latin1), as fields are: values of any encoding go out as they came in. Servers can't fill the memory: 4096 characters a
+ * cookie, 50 of a host and 3000 in all, as RFC 6265 section 6.1 asks for at least; what is loaded is the user's, and counts.
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import { open, readFile, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
+import type { Cookie as CookieOf } from "tough-cookie"
 import * as CookieFile from "../domain/CookieFile.js"
 import { printable } from "../domain/Redaction.js"
 
@@ -31,7 +35,13 @@ export interface Jar {
   readonly header: (url: string) => string | undefined
   /** What a server wants to be remembered; what it may not say is passed over. */
   readonly store: (url: string, values: ReadonlyArray<string>) => void
+  /** How many there are. */
+  readonly count: () => number
 }
+
+const maxLength = 4096
+const maxOfHost = 50
+const maxInAll = 3000
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error ? String(error.code) : "unknown error"
@@ -40,7 +50,7 @@ const codeOf = (error: unknown): string =>
 export const read = (file: string): Effect.Effect<ReadonlyArray<CookieFile.Cookie>, string> =>
   Effect.flatMap(
     Effect.tryPromise({
-      try: () => readFile(file, "utf8"),
+      try: () => readFile(file, "latin1"),
       catch: (error) => `${printable(file)} can't be read (${codeOf(error)})`
     }),
     (text) => Either.mapLeft(CookieFile.parse(text), (why) => `${printable(file)}, ${why}`)
@@ -51,7 +61,7 @@ const write = async (file: string, text: string): Promise<void> => {
   try {
     const handle = await open(beside, "wx", 0o600)
     try {
-      await handle.writeFile(text)
+      await handle.writeFile(text, "latin1")
       await handle.sync()
     } finally {
       await handle.close()
@@ -67,25 +77,35 @@ const write = async (file: string, text: string): Promise<void> => {
 export const make = ({ load, save }: Options, now: () => number): Effect.Effect<Jar, string, Scope.Scope> =>
   Effect.gen(function* () {
     // with the list of public suffixes; loaded where there are cookies only
-    const { Cookie, CookieJar } = yield* Effect.promise(() => import("tough-cookie"))
-    const jar = new CookieJar()
+    const { Cookie, CookieJar, MemoryCookieStore } = yield* Effect.promise(() => import("tough-cookie"))
+    const memory = new MemoryCookieStore()
+    const jar = new CookieJar(memory)
+    // a store in memory answers at once
+    const held = (): ReadonlyArray<CookieOf> => {
+      let cookies: ReadonlyArray<CookieOf> = []
+      memory.getAllCookies((_, all) => void (cookies = all ?? []))
+      return cookies
+    }
     const time = () => new Date(now())
     for (const one of load === undefined ? [] : yield* read(load)) {
       const { domain, expires, hostOnly, httpOnly, name, path, secure, value } = one
-      const cookie = new Cookie({
-        key: name,
-        value,
-        path,
-        secure,
-        httpOnly,
-        expires: expires === undefined ? "Infinity" : new Date(expires),
-        ...(hostOnly ? {} : { domain })
-      })
-      // as if that host had sent it; one that no host may send (of a public suffix) is passed over
-      jar.setCookieSync(cookie, `${secure ? "https" : "http"}://${domain}${path}`, {
-        ignoreError: true,
-        now: time()
-      })
+      const set = (more: { readonly domain?: string }) =>
+        jar.setCookieSync(
+          new Cookie({
+            key: name,
+            value,
+            path,
+            secure,
+            httpOnly,
+            expires: expires === undefined ? "Infinity" : new Date(expires),
+            ...more
+          }),
+          `${secure ? "https" : "http"}://${domain}${path}`,
+          { ignoreError: true, now: time() }
+        )
+      // as if that host had sent it; where there is nothing below it that it could speak for (an address, a public suffix), it is
+      // for that host alone (RFC 6265 section 5.3, step 5)
+      if (hostOnly || set({ domain }) === undefined) set({})
     }
     const all = (): Array<CookieFile.Cookie> => {
       const at = now()
@@ -116,13 +136,28 @@ export const make = ({ load, save }: Options, now: () => number): Effect.Effect<
         )
       )
     }
+    /** There is room for one more, or it replaces one. */
+    const fits = ({ key }: CookieOf, url: string): boolean => {
+      const ofHost = jar.getCookiesSync(url, { allPaths: true })
+      return (
+        ofHost.some((cookie) => cookie.key === key) || (ofHost.length < maxOfHost && held().length < maxInAll)
+      )
+    }
     return {
       header: (url) => {
         const text = jar.getCookieStringSync(url)
         return text === "" ? undefined : text
       },
       store: (url, values) => {
-        for (const value of values) jar.setCookieSync(value, url, { ignoreError: true, now: time() })
-      }
+        for (const value of values) {
+          // from within a network event, which nothing may be thrown into, whatever a server sends
+          Either.try(() => {
+            const cookie = value.length > maxLength ? undefined : Cookie.parse(value)
+            if (cookie !== undefined && fits(cookie, url))
+              jar.setCookieSync(cookie, url, { ignoreError: true, now: time() })
+          })
+        }
+      },
+      count: () => held().length
     }
   })

@@ -6,7 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
-import { readFile, stat } from "node:fs/promises"
+import { constants } from "node:fs"
+import { open } from "node:fs/promises"
 import { type DownloadError, make as makeError } from "../domain/DownloadError.js"
 import * as Netrc from "../domain/Netrc.js"
 import { printable } from "../domain/Redaction.js"
@@ -32,6 +33,25 @@ export type Lookup = (asked: Asked) => Effect.Effect<Option.Option<Credentials>,
 /** Nobody is introduced. */
 export const nobody: Lookup = () => Effect.succeedNone
 
+/** No netrc is so long, in bytes. */
+const maxBytes = 1024 * 1024
+
+/**
+ * One open file: what is looked at is what is read. Not a pipe, as it is read for each request: one that nobody writes to would keep a thread
+ * for ever.
+ */
+const contents = async (file: string): Promise<{ readonly mode: number; readonly text: string }> => {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const facts = await handle.stat()
+    if (!facts.isFile()) throw Object.assign(new Error(), { code: "it is no file" })
+    if (facts.size > maxBytes) throw Object.assign(new Error(), { code: "it is too long" })
+    return { mode: facts.mode, text: await handle.readFile("utf8") }
+  } finally {
+    await handle.close()
+  }
+}
+
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error ? String(error.code) : "unknown error"
 
@@ -41,7 +61,7 @@ export const readNetrc = (
 ): Effect.Effect<{ readonly entries: ReadonlyArray<Netrc.Entry>; readonly exposed: boolean }, string> =>
   Effect.gen(function* () {
     const { mode, text } = yield* Effect.tryPromise({
-      try: async () => ({ mode: (await stat(file)).mode, text: await readFile(file, "utf8") }),
+      try: () => contents(file),
       catch: (error) => `${printable(file)} can't be read (${codeOf(error)})`
     })
     const entries = yield* Either.mapLeft(Netrc.parse(text), (why) => `${printable(file)}, ${why}`)

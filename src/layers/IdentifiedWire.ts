@@ -53,6 +53,8 @@ const maxAnswers = 2
 
 interface Standing {
   readonly wish: DigestAuth.Wish
+  /** The same for all requests: servers differ in which one they take for the key of a session (-sess). */
+  readonly cnonce: string
   /** How often its nonce was used. */
   count: number
 }
@@ -71,7 +73,7 @@ const hashNames: Record<DigestAuth.Algorithm, string> = {
 }
 
 const hash = (algorithm: DigestAuth.Algorithm, text: string): string =>
-  createHash(hashNames[algorithm]).update(text).digest("hex")
+  createHash(hashNames[algorithm]).update(text, "latin1").digest("hex")
 
 const valueOf = (fields: Fields, name: string): string | undefined =>
   fields.find(([one]) => one.toLowerCase() === name)?.[1]
@@ -93,7 +95,7 @@ export const over = (wire: Shape, { digestOnly, jar, lookup }: Settings): Shape 
   const challenges = new Map<string, Standing>()
 
   const remember = (origin: string, wish: DigestAuth.Wish): Standing => {
-    const standing: Standing = { wish, count: 0 }
+    const standing: Standing = { wish, cnonce: randomBytes(16).toString("base64url"), count: 0 }
     challenges.delete(origin)
     challenges.set(origin, standing)
     const [oldest] = challenges.keys()
@@ -106,7 +108,7 @@ export const over = (wire: Shape, { digestOnly, jar, lookup }: Settings): Shape 
       ...login,
       uri: `${url.pathname}${url.search}`,
       count: ++standing.count,
-      cnonce: randomBytes(16).toString("base64url"),
+      cnonce: standing.cnonce,
       hash
     })
 
@@ -127,16 +129,20 @@ export const over = (wire: Shape, { digestOnly, jar, lookup }: Settings): Shape 
           "user" in one ? { user: one.user, password: Redacted.value(one.password) } : undefined
       })
       const bearer = Option.isSome(found) && "token" in found.value ? found.value.token : undefined
-      const cookie =
-        jar === undefined || valueOf(request.headers, "cookie") !== undefined
-          ? undefined
-          : jar.header(url.href)
-      const fields =
-        cookie === undefined ? request.headers : [...request.headers, ["Cookie", cookie] as const]
       if (bearer !== undefined)
-        return { fields: [...fields, ["Authorization", `Bearer ${Redacted.value(bearer)}`]], login }
-      return { fields, login }
+        return {
+          fields: [...request.headers, ["Authorization", `Bearer ${Redacted.value(bearer)}`]],
+          login
+        }
+      return { fields: request.headers, login }
     })
+
+  /** The cookies there are now: an answer may have brought some since the last time. */
+  const withCookies = (fields: Fields, url: URL): Fields => {
+    const cookie =
+      jar === undefined || valueOf(fields, "cookie") !== undefined ? undefined : jar.header(url.href)
+    return cookie === undefined ? fields : [...fields, ["Cookie", cookie]]
+  }
 
   /** Credentials as the origin has asked for them, if it has. */
   const authorized = (fields: Fields, login: Login | undefined, url: URL): Fields => {
@@ -171,26 +177,46 @@ export const over = (wire: Shape, { digestOnly, jar, lookup }: Settings): Shape 
     ): Effect.Effect<WireResponse | void, DownloadError> =>
       Effect.suspend(() => {
         const standing = challenges.get(url.origin)
-        let wanted: DigestAuth.Wish | undefined
+        let wanted: DigestAuth.Wish | "basic" | undefined
         const shown = (head: ResponseHead): ByteSink | undefined => {
           stored(url, head.headers)
           if (head.status === 401 && login !== undefined && answers < maxAnswers) {
-            const wish = DigestAuth.wish(head.headers.get("www-authenticate") ?? [])
+            const offers = head.headers.get("www-authenticate") ?? []
+            const wish = DigestAuth.wish(offers)
             // what has been answered once is refused, unless it says that only the nonce was too old
             if (wish !== undefined && (answers === 0 || wish.stale)) {
               wanted = wish
               return undefined
             }
+            // another part of the origin may want what this one does not
+            if (wish === undefined && answers === 0 && standing !== undefined && !digestOnly) {
+              if (DigestAuth.challengesOf(offers).some(({ scheme }) => scheme === "basic")) {
+                wanted = "basic"
+                return undefined
+              }
+            }
           }
           return onHead(head)
         }
         if (isOver) return Deferred.await(givenUp)
-        current = wire.exchange({ ...request, headers: authorized(fields, login, url) }, shown)
+        current = wire.exchange(
+          { ...request, headers: withCookies(authorized(fields, login, url), url) },
+          shown
+        )
         return Effect.flatMap(current.run, (response) => {
           if (wanted === undefined || response === undefined) return Effect.succeed(response)
           // somebody may have got a newer one meanwhile
-          if (challenges.get(url.origin) === standing) remember(url.origin, wanted)
-          return Effect.zipRight(response.discard, ask(fields, login, answers + 1))
+          if (challenges.get(url.origin) === standing) {
+            if (wanted === "basic") challenges.delete(url.origin)
+            else remember(url.origin, wanted)
+          }
+          return Effect.zipRight(
+            response.discard,
+            Effect.suspend(() => {
+              request.activity.phase = "connecting"
+              return ask(fields, login, answers + 1)
+            })
+          )
         })
       })
 
