@@ -99,7 +99,7 @@ const make = (objects: Objects): Wire["Type"] => {
     const until = <A>(effect: Effect.Effect<A, DownloadError>) =>
       Effect.onInterrupt(Effect.raceFirst(Deferred.await(ended), effect), () => Effect.sync(() => abort()))
 
-    const pipe = (body: Stream.Stream<Uint8Array, DownloadError>) => (sink: ByteSink) =>
+    const bodyInto = (body: Stream.Stream<Uint8Array, DownloadError>) => (sink: ByteSink) =>
       Effect.gen(function* () {
         const room = yield* Effect.makeLatch(true)
         sink.onDrain = () => {
@@ -125,8 +125,8 @@ const make = (objects: Objects): Wire["Type"] => {
       const { body, head } = yield* until(answer(objects, request))
       activity.phase = "body"
       const sink = onHead(head)
-      if (sink !== undefined) return yield* pipe(body)(sink)
-      return { ...head, pipe: pipe(body), discard: Effect.sync(() => abort()) } satisfies WireResponse
+      if (sink !== undefined) return yield* bodyInto(body)(sink)
+      return { ...head, pipe: bodyInto(body), discard: Effect.sync(() => abort()) } satisfies WireResponse
     })
     return { run, abort }
   }

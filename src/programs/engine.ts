@@ -108,16 +108,16 @@ const wireOf = ({ dispatcher, family, proxy, tls = {}, transport }: Options): La
   if (dispatcher !== undefined && transport !== "wget") return UndiciWire.layerWith(dispatcher)
   return Layer.unwrapEffect(
     Effect.gen(function* () {
-      const proxies = yield* Effect.mapError(
+      const proxies = yield* Effect.orDieWith(
         Proxy.rules(proxy, process.env),
         (why) => new RangeError(`the option proxy can't be used: ${why}`)
       )
       const why = objection(transport, { tls, proxies })
-      if (why !== undefined) return yield* Effect.fail(new RangeError(why))
+      if (why !== undefined) return yield* Effect.die(new RangeError(why))
       if (transport !== "wget") return UndiciWire.layerConfigured({ tls, family, proxies })
       const wget = yield* Effect.promise(() => import("./wget.js"))
       return wget.layer({ family, proxies, insecure: tls.insecure === true })
-    }).pipe(Effect.orDie)
+    })
   )
 }
 

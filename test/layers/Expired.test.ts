@@ -98,7 +98,7 @@ describe("a new address by the program", () => {
         status: "completed",
         attempt: 3,
         sources: [
-          { url: signed(1), aside: { reason: "Gone" } },
+          { url: signed(1), aside: { reason: "Forbidden" } },
           { url: signed(2), used: true }
         ]
       })

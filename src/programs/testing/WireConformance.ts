@@ -256,7 +256,7 @@ export const cases = <R = never>({
           }
         }
         const result = yield* Effect.either(
-          Effect.scoped(Effect.flatMap(ask(url), ({ pipe }) => pipe(refusing)))
+          Effect.scoped(Effect.flatMap(ask(url), (response) => response.pipe(refusing)))
         )
         yield* expect(Either.isLeft(result) && result.left === why, `it ended otherwise: ${String(result)}`)
         yield* meanwhile(place)
