@@ -106,7 +106,9 @@ export const Source = Schema.Struct({
   /** Why it is not asked any more; null while it is in good standing. */
   aside: Schema.NullOr(Failure),
   /** Whether bytes that are held have come from it. */
-  used: Schema.Boolean
+  used: Schema.Boolean,
+  /** Only a server has named it: it may bring what is missing of what is held, and is checked by a digest, but begins nothing. */
+  named: Schema.optionalWith(Schema.Boolean, { exact: true })
 })
 export type Source = typeof Source.Type
 

@@ -27,7 +27,7 @@ export interface Mirror {
 export const maxMirrors = 1000
 
 /** As RFC 5854 has it. */
-const maxPriority = 999_999
+export const maxPriority = 999_999
 
 /** A request as callers write it. */
 export interface DownloadRequest {

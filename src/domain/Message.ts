@@ -14,6 +14,7 @@ import type {
   PartState,
   SunkRecord
 } from "./Download.js"
+import type { Mirror } from "./DownloadRequest.js"
 import type { Validator } from "./Validator.js"
 
 /** What follows from a failed try, as the retry policy decided. */
@@ -69,6 +70,8 @@ export type Message = Data.TaggedEnum<{
   Spoiled: { readonly kept: Coverage; readonly senders: ReadonlyArray<string>; readonly failure: Failure }
   /** A process of its own does the work: that one, from now on. */
   Spawned: { readonly pid: number }
+  /** A server has named other places of the same file. */
+  SourcesOffered: { readonly sources: ReadonlyArray<Required<Mirror>> }
   /** Of several sources, this one is not asked any more. */
   SourceSetAside: { readonly url: string; readonly failure: Failure }
   /** Of several sources, this one brings bytes. */
@@ -107,6 +110,7 @@ export const {
   Released,
   Renounced,
   ResumeRequested,
+  SourcesOffered,
   SourceSetAside,
   SourceUsed,
   Spoiled,

@@ -12,6 +12,9 @@ import { maxMirrors, type Mirror } from "./DownloadRequest.js"
 
 const fresh = (url: string, priority = 1): Source => ({ url, priority, aside: null, used: false })
 
+/** Named by people too. */
+const trusted = ({ named: _, ...source }: Source): Source => source
+
 /** What a new row keeps: null where there is the URL alone. */
 export const begin = (url: string, mirrors: ReadonlyArray<Required<Mirror>>): Download["sources"] =>
   mirrors.length === 0 ? null : added([fresh(url)], mirrors)
@@ -44,9 +47,23 @@ export const add = (
   mirrors: ReadonlyArray<Required<Mirror>>
 ): Download["sources"] => {
   if (mirrors.length === 0) return download.sources
-  const named = new Set(mirrors.map(({ url }) => url))
-  const mended = all(download).map((source) => (named.has(source.url) ? { ...source, aside: null } : source))
+  const asked = new Set(mirrors.map(({ url }) => url))
+  const mended = all(download).map((source) =>
+    asked.has(source.url) ? trusted({ ...source, aside: null }) : source
+  )
   return added(mended, mirrors)
+}
+
+/** With those that a server has named. What was set aside stays so: a server's word mends nothing. */
+export const offer = (
+  download: Pick<Download, "sources" | "url">,
+  mirrors: ReadonlyArray<Required<Mirror>>
+): Download["sources"] => {
+  const sources = all(download)
+  const known = new Set(sources.map(({ url }) => url))
+  return added(sources, mirrors).map((source) =>
+    known.has(source.url) ? source : { ...source, named: true }
+  )
 }
 
 /** Why those are not asked any more in whose place another was given. */
@@ -72,7 +89,7 @@ export const give = (
     .filter((source) => source.url !== url)
     .map((source) => (replace && source.aside === null ? { ...source, aside: replaced } : source))
   const known = sources.find((source) => source.url === url)
-  return fitted([...others, { ...(known ?? fresh(url)), priority, aside: null }])
+  return fitted([...others, { ...trusted(known ?? fresh(url)), priority, aside: null }])
 }
 
 /** Whether there is one in good standing that was not there before, or not in good standing; nothing is new where there was no before. */

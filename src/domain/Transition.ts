@@ -36,6 +36,7 @@ export const table: Record<Tag, Row> = {
   Publishing: { processing: ["processing"] },
   Succeeded: { processing: ["completed", "processing"] },
   Spoiled: { processing: ["processing"] },
+  SourcesOffered: { processing: ["processing"] },
   SourceSetAside: { processing: ["processing"] },
   SourceUsed: { processing: ["processing"] },
   Spawned: { processing: ["processing"] },
@@ -189,6 +190,8 @@ const apply = (download: Download, message: Message, at: number): Download => {
       }
     case "Spawned":
       return { ...download, pid: message.pid }
+    case "SourcesOffered":
+      return { ...download, sources: Sources.offer(download, message.sources) }
     case "SourceSetAside":
       return { ...download, sources: Sources.setAside(download, message.url, message.failure) }
     case "SourceUsed":

@@ -172,7 +172,7 @@ export const orRefused = ([enqueued]: ReadonlyArray<Enqueued>): Effect.Effect<
 /** What an unfinished download was sent with stays as it is, where nothing else is asked for. */
 const requestOf = (row: Download, headers: ReadonlyArray<Header> | undefined): DownloadRequest => ({
   url: row.url,
-  mirrors: (row.sources ?? []).filter(({ url }) => url !== row.url),
+  mirrors: (row.sources ?? []).filter(({ named = false, url }) => url !== row.url && !named),
   ...(row.root === null
     ? { directory: row.directory, output: row.output ?? undefined }
     : { directory: row.root, output: path.relative(row.root, path.join(row.directory, row.output ?? "")) }),

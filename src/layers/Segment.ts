@@ -14,10 +14,11 @@ import type * as Scope from "effect/Scope"
 import type { Span } from "../domain/Coverage.js"
 import type { Download, Source } from "../domain/Download.js"
 import * as DownloadError from "../domain/DownloadError.js"
+import * as Duplicates from "../domain/Duplicates.js"
 import * as FileName from "../domain/FileName.js"
 import { single } from "../domain/Headers.js"
 import * as Identity from "../domain/Identity.js"
-import { SourceUsed } from "../domain/Message.js"
+import { SourcesOffered, SourceUsed } from "../domain/Message.js"
 import type { Stream } from "../domain/SegmentPlan.js"
 import * as Sources from "../domain/Source.js"
 import type { StoreError } from "../domain/StoreError.js"
@@ -263,7 +264,8 @@ export const fetch = (context: Context, segment: Segment): Effect.Effect<Outcome
       yield* response.discard
       return yield* unwanted
     }
-    const declined = elsewhere && known.bytes > 0 && !context.sourcing.mayBeginAnew
+    const { named: isNamed = false } = segment.source
+    const declined = elsewhere && (isNamed || known.bytes > 0) && !context.sourcing.mayBegin(segment.source)
     if (verdict.fresh && (!segment.leads || declined)) {
       yield* response.discard
       return {
@@ -284,6 +286,11 @@ export const fetch = (context: Context, segment: Segment): Effect.Effect<Outcome
       context.distrusted = false
     }
     const { sourcing } = context
+    const named =
+      verdict.fresh && (checksum !== null || verdict.validator.digest !== undefined)
+        ? sourcing.news(Duplicates.offered(response.headers.get("link"), url))
+        : []
+    if (named.length > 0) sourcing.extend(yield* reporter.tell(SourcesOffered({ sources: named })))
     if (sourcing.several && sourcing.use(segment.source, verdict.fresh))
       yield* reporter.tell(SourceUsed({ url: segment.source.url }))
     if (segment.leads) {

@@ -276,7 +276,7 @@ export const run = (
             return undefined
           case "AskAgainFromZero":
             if (outcome.elsewhere && !segment.leads) sourcing.keepApart(segment.source)
-            else if (outcome.elsewhere && !sourcing.mayBeginAnew) {
+            else if (outcome.elsewhere && !sourcing.mayBegin(segment.source)) {
               if (!sourcing.decline(segment.source))
                 return yield* sourcing.verdict(DownloadError.make("IdentityLost", outcome.why))
             } else if (segment.leads || outcome.changed) {

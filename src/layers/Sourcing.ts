@@ -8,6 +8,7 @@
  */
 import type { Download, Source } from "../domain/Download.js"
 import type { DownloadError } from "../domain/DownloadError.js"
+import type { Mirror } from "../domain/DownloadRequest.js"
 import * as Sources from "../domain/Source.js"
 
 export class Sourcing {
@@ -19,11 +20,8 @@ export class Sourcing {
   private readonly apart = new Set<string>()
   /** Those that what is held has come from. */
   private readonly used: Set<string>
-  /** Whether there is more than one URL to this download. */
-  readonly several: boolean
 
-  constructor(private readonly download: Download) {
-    this.several = download.sources !== null
+  constructor(private download: Download) {
     const usable = Sources.usable(download)
     // where all have been set aside, a person has asked for one more try
     const standing = usable.length === 0 ? Sources.all(download) : usable
@@ -31,6 +29,24 @@ export class Sourcing {
       download.checkpoint === 0 ? [] : standing.flatMap(({ url, used }) => (used ? [url] : []))
     )
     this.usable = [...standing].sort((a, b) => Number(this.used.has(b.url)) - Number(this.used.has(a.url)))
+  }
+
+  /** Whether there is more than one URL to this download. */
+  get several(): boolean {
+    return this.download.sources !== null
+  }
+
+  /** Those that are not known yet. */
+  news(mirrors: ReadonlyArray<Required<Mirror>>): ReadonlyArray<Required<Mirror>> {
+    const known = new Set(Sources.all(this.download).map(({ url }) => url))
+    return mirrors.filter(({ url }) => !known.has(url))
+  }
+
+  /** There are more of them now, behind those that were there. */
+  extend(download: Download): void {
+    const known = new Set(Sources.all(this.download).map(({ url }) => url))
+    this.download = { ...this.download, sources: download.sources }
+    this.usable = [...this.usable, ...Sources.usable(download).filter(({ url }) => !known.has(url))]
   }
 
   /** Whom to ask for whatever is missing; undefined where all have failed in this try. */
@@ -64,9 +80,10 @@ export class Sourcing {
     return true
   }
 
-  /** Whether a source may begin anew, at the cost of what others have brought. */
-  get mayBeginAnew(): boolean {
-    return this.download.strikes.length > 0 || !this.usable.some(({ url }) => this.used.has(url))
+  /** Whether a source may begin anew, at the cost of what others have brought; never one that only a server has named. */
+  mayBegin({ named = false }: Source): boolean {
+    const { download, usable, used } = this
+    return !named && (download.strikes.length > 0 || !usable.some(({ url }) => used.has(url)))
   }
 
   /** It has other bytes than those held, as far as can be told: not beside others. */

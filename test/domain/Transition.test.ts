@@ -60,6 +60,7 @@ const messages: ReadonlyArray<Message.Message> = [
   Message.Expired({ failure: full }),
   Message.Spoiled({ kept: [[0, 10]], senders: [], failure: mismatch }),
   Message.SourceSetAside({ url: "http://h/f", failure: reset }),
+  Message.SourcesOffered({ sources: [{ url: "http://h/g", priority: 1 }] }),
   Message.SourceUsed({ url: "http://h/f" }),
   Message.Spawned({ pid: 4711 }),
   failedWith(retryAt),
