@@ -4,7 +4,7 @@
  *
  * | step of writing | durable after it | after a crash here |
  * |---|---|---|
- * | a new file beside the old one, 0600, synced | the old cookies | a file `.NAME.PID.tmp` is left |
+ * | a new file beside the old one, 0600, synced | the old cookies | a file `.NAME.UUID.tmp` is left |
  * | rename | the new ones | nothing to do |
  *
  * A kill before that costs the cookies of this run, and nothing else.
@@ -15,6 +15,8 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
+import { randomUUID } from "node:crypto"
+import { existsSync } from "node:fs"
 import { open, readFile, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import type { Cookie as CookieOf } from "tough-cookie"
@@ -23,7 +25,7 @@ import { printable } from "../domain/Redaction.js"
 
 /** @see {@link make} */
 export interface Options {
-  /** Netscape's format, as curl, wget and browsers' exports have it. @default none */
+  /** Netscape's format, as curl, wget and browsers' exports have it; it may be missing where it is the file of `save`. @default none */
   readonly load?: string | undefined
   /** Written when the engine closes, mode 0600: cookies that have not expired, those of the session too. @default nowhere */
   readonly save?: string | undefined
@@ -46,18 +48,23 @@ const maxInAll = 3000
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error ? String(error.code) : "unknown error"
 
-/** The cookies of a file. The error is a sentence without a full stop that shows no value. */
-export const read = (file: string): Effect.Effect<ReadonlyArray<CookieFile.Cookie>, string> =>
-  Effect.flatMap(
-    Effect.tryPromise({
-      try: () => readFile(file, "latin1"),
-      catch: (error) => `${printable(file)} can't be read (${codeOf(error)})`
-    }),
-    (text) => Either.mapLeft(CookieFile.parse(text), (why) => `${printable(file)}, ${why}`)
-  )
+/**
+ * The cookies to begin with: none where they are saved to the very file that they come from and it is not there yet. The error is a
+ * sentence without a full stop that shows no value.
+ */
+export const begin = ({ load, save }: Options): Effect.Effect<ReadonlyArray<CookieFile.Cookie>, string> =>
+  load === undefined || (load === save && !existsSync(load))
+    ? Effect.succeed([])
+    : Effect.flatMap(
+        Effect.tryPromise({
+          try: () => readFile(load, "latin1"),
+          catch: (error) => `${printable(load)} can't be read (${codeOf(error)})`
+        }),
+        (text) => Either.mapLeft(CookieFile.parse(text), (why) => `${printable(load)}, ${why}`)
+      )
 
 const write = async (file: string, text: string): Promise<void> => {
-  const beside = join(dirname(file), `.${basename(file)}.${process.pid}.tmp`)
+  const beside = join(dirname(file), `.${basename(file)}.${randomUUID()}.tmp`)
   try {
     const handle = await open(beside, "wx", 0o600)
     try {
@@ -87,7 +94,7 @@ export const make = ({ load, save }: Options, now: () => number): Effect.Effect<
       return cookies
     }
     const time = () => new Date(now())
-    for (const one of load === undefined ? [] : yield* read(load)) {
+    for (const one of yield* begin({ load, save })) {
       const { domain, expires, hostOnly, httpOnly, name, path, secure, value } = one
       const set = (more: { readonly domain?: string }) =>
         jar.setCookieSync(

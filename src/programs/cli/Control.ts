@@ -57,15 +57,25 @@ interface Told {
 
 const done = (download: Download): Told => ({ download, answer: { answer: "done" } })
 
+/** It may have ended by itself before it could be stopped. */
+const stopped =
+  (verb: "pause" | "cancel") =>
+  (download: Download): Told => {
+    const verdict = allowed(verb, download)
+    return verdict.verdict === "refused"
+      ? { download, answer: { answer: "refused", detail: verdict.how, advice: verdict.instead } }
+      : done(download)
+  }
+
 const act = (task: Task, download: Download): Effect.Effect<Told, StoreError | DownloadError, Downloads> =>
   Effect.flatMap(Downloads, (downloads): Effect.Effect<Told, StoreError | DownloadError> => {
     switch (task.verb) {
       case "pause":
-        return Effect.map(downloads.pause(download.id), done)
+        return Effect.map(downloads.pause(download.id), stopped("pause"))
       case "resume":
         return Effect.map(downloads.resume(download.id), done)
       case "cancel":
-        return Effect.map(downloads.cancel(download.id), done)
+        return Effect.map(downloads.cancel(download.id), stopped("cancel"))
       case "retry":
         return Effect.map(downloads.retry(download.id), ({ id }) => ({
           download,

@@ -122,10 +122,9 @@ const cookiesOf = (
     const [load, save] = [loadCookies, saveCookies].map((file) =>
       file === undefined ? undefined : resolve(cwd, file)
     )
-    if (load !== undefined)
-      yield* Effect.mapError(Cookies.read(load), (why) =>
-        wrong(`--load-cookies: ${why}`, "give a file of cookies in Netscape's format")
-      )
+    yield* Effect.mapError(Cookies.begin({ load, save }), (why) =>
+      wrong(`--load-cookies: ${why}`, "give a file of cookies in Netscape's format")
+    )
     if (save !== undefined)
       yield* Effect.tryPromise({
         try: () => access(dirname(save), constants.W_OK),

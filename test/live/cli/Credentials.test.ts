@@ -282,6 +282,14 @@ describe.concurrent("cookies", () => {
       expect((yield* running.result).code).toBe(130)
       expect(fs.readFileSync(out, "utf8")).toContain("given\tsesame")
       expect(fs.readdirSync(world.root).filter((name) => name.includes("out.txt"))).toEqual(["out.txt"])
+      // the first run of many with one jar
+      const jar = join(world.root, "jar.txt")
+      server.cookies.set("/first", ["first=1; Path=/"])
+      for (const path of ["/first", "/second"])
+        expect(
+          yield* world.get(server.url(path), "--load-cookies", jar, "--save-cookies", jar)
+        ).toMatchObject({ code: 0 })
+      expect(server.heard.slice(-2).map(([, , cookie]) => cookie)).toEqual([undefined, "first=1"])
       const bad = write(world, "bad.txt", "secret")
       for (const [option, file, words] of [
         ["--load-cookies", "missing", /can't be read/],
@@ -293,7 +301,7 @@ describe.concurrent("cookies", () => {
         expect(stderr).toMatch(words)
         expect(stderr).not.toContain("secret")
       }
-      expect(server.heard).toHaveLength(1)
+      expect(server.heard).toHaveLength(3)
     })
   )
 })

@@ -146,6 +146,20 @@ describe("what a status does not allow", () => {
     expect(allowed("resume", row({ status: "processing", desired: "paused" })).verdict).toBe("go")
   })
 
+  it.effect.each(["pause", "cancel"] as const)(
+    "%s tells of what ended by itself before it could be",
+    (verb) =>
+      Effect.gen(function* () {
+        const ended = row({ id: one!, status: "completed" })
+        const more = { pause: () => Effect.succeed(ended), cancel: () => Effect.succeed(ended) }
+        const { code, stderr, stdout } = yield* run(verb, of(one!), { more }, [
+          row({ id: one!, status: "processing" })
+        ])
+        expect([code, stdout.text]).toEqual([1, ""])
+        expect(stderr).toContain("it is completed")
+      })
+  )
+
   it.effect("what is so already is no failure", () =>
     Effect.gen(function* () {
       const paused = [row({ id: one!, status: "paused" })]
