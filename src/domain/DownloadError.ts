@@ -52,7 +52,7 @@ const rules = {
   HostCooling: wait("the server asked to wait; sluice goes on by itself"),
   NotFound: permanent("check the URL"),
   Gone: permanent("the server says it was removed for good"),
-  Unauthorized: permanent("the server wants credentials; pass them with --user or --bearer"),
+  Unauthorized: permanent("the server wants credentials, or other ones; pass them with --user or --bearer"),
   Forbidden: permanent("the server refuses this request; check credentials or permissions"),
   BadStatus: permanent("the server refuses this request; check the URL"),
   // the message

@@ -84,6 +84,8 @@ const neutral: ReadonlySet<Reason> = new Set<Reason>([
   "HostBusy",
   "TimedOut",
   "Offline",
+  "ProxyFailed",
+  "ProxyRefused",
   "DiskFull",
   "DiskFailed",
   "DestinationUnusable",

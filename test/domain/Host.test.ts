@@ -11,6 +11,8 @@ describe("what a failed try says of its host", () => {
     ["HostBusy", "nothing"],
     ["TimedOut", "nothing"],
     ["Offline", "nothing"],
+    ["ProxyFailed", "nothing"],
+    ["ProxyRefused", "nothing"],
     ["DiskFull", "nothing"]
   ] as const)("%s: %s", (reason, says) => {
     expect(saysOfHost(reason)).toBe(says)
