@@ -28,15 +28,14 @@ export type Outcome = (error: Error | null) => void
  */
 const socksTimeout = 300_000
 
-const through = (proxy: Proxy, { detail, reason }: DownloadError): ProxyError =>
-  new ProxyError(
-    // without a network, no proxy is to blame
-    reason === "Offline" ? makeError(reason, detail) : makeError("ProxyFailed", `the proxy ${detail}`)
-  )
-
 /** What happened to the connection to the proxy. */
-export const failed = (proxy: Proxy, error: unknown): ProxyError =>
-  error instanceof ProxyError ? error : through(proxy, toDownloadError(error, nameOf(proxy), "connecting"))
+export const failed = (proxy: Proxy, error: unknown): ProxyError => {
+  if (error instanceof ProxyError) return error
+  const { detail, reason } = toDownloadError(error, `the proxy ${nameOf(proxy)}`, "connecting")
+  const said = detail.replace("the host name the proxy", "the name of the proxy")
+  // without a network, no proxy is to blame
+  return new ProxyError(makeError(reason === "Offline" ? reason : "ProxyFailed", said))
+}
 
 const refused = (proxy: Proxy, { hostname, port }: Target, status: number): ProxyError => {
   const name = nameOf(proxy)

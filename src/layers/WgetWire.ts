@@ -27,6 +27,7 @@ import type * as Take from "effect/Take"
 import { parseLength } from "../domain/ByteRange.js"
 import { type DownloadError, make as makeError, type Reason } from "../domain/DownloadError.js"
 import { single } from "../domain/Headers.js"
+import * as Proxy from "../domain/Proxy.js"
 import {
   type ByteSink,
   type Exchange,
@@ -79,10 +80,30 @@ const codes: Readonly<Record<number, readonly [Reason, string]>> = {
   127: ["InvalidRequest", "wget is not installed: install it, or use the transport http"]
 }
 
-const failureOf = (code: number, log: WgetLog, host: string): DownloadError => {
+/** What wget says of an answer to CONNECT that is no success. */
+const untunneled = /Proxy tunneling failed: ([^.]*)/i
+
+/** What fails before anybody but the proxy is reached. */
+const ofTheProxy: ReadonlySet<Reason> = new Set<Reason>(["DnsFailed", "ConnectionRefused", "ConnectTimeout"])
+
+/** `proxy`: its name, where the request went by one. */
+const failureOf = (code: number, log: WgetLog, host: string, proxy: string | undefined): DownloadError => {
+  const why = untunneled.exec(log.complaint)?.[1]
+  if (proxy !== undefined && why !== undefined) {
+    return /authentication|forbidden|denied/i.test(why)
+      ? makeError("ProxyRefused", `the proxy ${proxy} does not let this through: ${why}`)
+      : makeError("ProxyFailed", `the proxy ${proxy} did not connect to ${host}: ${why}`)
+  }
   const known = said.find(([words]) => words.test(log.complaint))
   const [reason, what] =
     known === undefined ? (codes[code] ?? (["Network", `wget ended with ${code}`] as const)) : known.slice(1)
+  if (proxy !== undefined && ofTheProxy.has(reason as Reason))
+    return makeError(
+      "ProxyFailed",
+      (what as string)
+        .replace("%", `the proxy ${proxy}`)
+        .replace("the host name the proxy", "the name of the proxy")
+    )
   const detail = (what as string).replace("%", host)
   const words = known === undefined && code !== 127 && log.complaint !== "" ? ` (${log.complaint})` : ""
   return makeError(reason as Reason, `${detail}${words}`)
@@ -118,6 +139,10 @@ const make = Effect.fnUntraced(function* (ways: WgetCommand.Ways) {
   const start = (request: WireRequest, host: string): Effect.Effect<Answering, DownloadError, Scope.Scope> =>
     Effect.gen(function* () {
       const { activity } = request
+      const way = URL.canParse(request.url)
+        ? Proxy.choose(ways.proxies, new URL(request.url).origin)
+        : undefined
+      const proxy = way === undefined ? undefined : Proxy.nameOf(way)
       const line = WgetCommand.make(request, ways)
       if (line === undefined) {
         return yield* makeError(
@@ -156,7 +181,7 @@ const make = Effect.fnUntraced(function* (ways: WgetCommand.Ways) {
       const ended = Effect.zipRight(Deferred.await(told), child.exitCode).pipe(
         // ended by a signal
         Effect.orElseSucceed(() => 1),
-        Effect.flatMap((code) => (code === 0 ? Effect.void : failureOf(code, log, host)))
+        Effect.flatMap((code) => (code === 0 ? Effect.void : failureOf(code, log, host, proxy)))
       )
       yield* Deferred.await(headed)
       const { head } = log

@@ -87,9 +87,7 @@ describe.concurrent("an HTTP proxy", () => {
       expect(names(world.dir)).toEqual(["a", "b"])
       const untrusted = yield* world.get("/bytes/10/c", ...args, ...once)
       expect(untrusted.code).toBe(1)
-      expect(untrusted.stderr).toMatch(
-        /the proxy no secure connection|no secure connection to .*proxy|the proxy .*secure/
-      )
+      expect(untrusted.stderr).toContain("no secure connection to the proxy 127.0.0.1:")
     })
   )
 
@@ -134,6 +132,15 @@ describe.concurrent("an HTTP proxy", () => {
       const gone = yield* world.get("/bytes/10/a", "--proxy", "http://127.0.0.1:1", ...once)
       expect(gone.code).toBe(1)
       expect(gone.stderr).toContain("the proxy 127.0.0.1:1 refused the connection")
+      const nameless = yield* world.get(
+        "/bytes/10/a",
+        "--proxy",
+        "http://no-such-name.invalid:1",
+        "--give-up",
+        "1s",
+        ...once
+      )
+      expect(nameless.stderr).toMatch(/the name of the proxy no-such-name\.invalid:1 could not be resolved/)
       const secure = "https://127.0.0.1:9/a"
       const silent = yield* Proxies.odd(() => {})
       const hung = yield* world.get(secure, "--proxy", silent.url(), "--timeout", "300ms", ...once)
@@ -277,6 +284,22 @@ describe.concurrent("wget", () => {
       expect(besides).toMatchObject({ code: 0 })
       expect(proxy.asked).toHaveLength(2)
       expectNoSecret(world)
+    })
+  )
+
+  live("tells a proxy's trouble from that of the host", (world) =>
+    Effect.gen(function* () {
+      const proxy = yield* Proxies.http({ credentials })
+      const secure = yield* SecureServer.make(server)
+      for (const url of [world.origin.url("/bytes/10/a"), secure.url("/a")]) {
+        const wget = ["--transport", "wget", "--insecure", ...once]
+        const refused = yield* world.get(url, ...wget, "--proxy", proxy.url("us%20er:wrong"))
+        expect(refused.code).toBe(1)
+        expect(refused.stderr).toMatch(/the proxy .*(does not let this through|wants credentials)/)
+        const gone = yield* world.get(url, ...wget, "--proxy", "http://127.0.0.1:1")
+        expect(gone.code).toBe(1)
+        expect(gone.stderr).toContain("the proxy 127.0.0.1:1 refused the connection")
+      }
     })
   )
 
