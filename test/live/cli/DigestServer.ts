@@ -6,8 +6,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import auth from "http-auth"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { createHash } from "node:crypto"
+import { listening } from "./Listening.js"
 
 export interface Asked {
   readonly path: string
@@ -67,16 +67,7 @@ export const make = (password: string, { algorithm = "MD5", content }: Settings)
       response.on("close", () => void (one.status = response.statusCode))
       handle(request, response)
     })
-    yield* Effect.acquireRelease(
-      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-      () =>
-        Effect.async<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          server.closeAllConnections()
-        })
-    )
-    // an AddressInfo, as it listens on a port
-    const { port } = server.address() as AddressInfo
+    const port = yield* listening(server)
     return {
       asked,
       cuts,

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
 import { createServer, type IncomingHttpHeaders } from "node:http"
-import type { AddressInfo } from "node:net"
+import { listening } from "./Listening.js"
 
 export interface GuardedServer {
   readonly url: (path: string) => string
@@ -91,15 +91,6 @@ export const make = ({
       response.write(bytes.subarray(start, start + cut), () => response.socket?.end())
       cut = undefined
     })
-    yield* Effect.acquireRelease(
-      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-      () =>
-        Effect.async<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          server.closeAllConnections()
-        })
-    )
-    // an AddressInfo, as it listens on a port
-    const { port } = server.address() as AddressInfo
+    const port = yield* listening(server)
     return { asked, url: (path) => `http://127.0.0.1:${port}${path}` }
   })

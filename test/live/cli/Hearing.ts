@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createServer, type RequestListener } from "node:http"
 import { createServer as createSecureServer } from "node:https"
-import type { AddressInfo } from "node:net"
+import { listening } from "./Listening.js"
 
 export interface Hearing {
   readonly url: (path: string) => string
@@ -41,16 +41,7 @@ export const make = (secure?: {
       else response.end("heard")
     }
     const server = secure === undefined ? createServer(serve) : createSecureServer(secure, serve)
-    yield* Effect.acquireRelease(
-      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-      () =>
-        Effect.async<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          server.closeAllConnections()
-        })
-    )
-    // an AddressInfo, as it listens on a port
-    const { port } = server.address() as AddressInfo
+    const port = yield* listening(server)
     const scheme = secure === undefined ? "http" : "https"
     return {
       cookies,

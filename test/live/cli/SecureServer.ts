@@ -4,8 +4,8 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createServer } from "node:https"
-import type { AddressInfo } from "node:net"
 import type { TLSSocket } from "node:tls"
+import { listening } from "./Listening.js"
 
 export interface SecureServer {
   readonly url: (path: string) => string
@@ -48,15 +48,6 @@ export const make = ({
         else response.writeHead(302, { Location: location }).end()
       }
     )
-    yield* Effect.acquireRelease(
-      Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-      () =>
-        Effect.async<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          server.closeAllConnections()
-        })
-    )
-    // an AddressInfo, as it listens on a port
-    const { port } = server.address() as AddressInfo
+    const port = yield* listening(server)
     return { asked, redirects, url: (path) => `https://127.0.0.1:${port}${path}` }
   })

@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { describe, expect } from "vitest"
 import { eventually, live, type World } from "./Cli.js"
+import { listening } from "./Listening.js"
 
 const bytes = Buffer.alloc(1_000_000, "a file behind a link that expires ")
 const sent = 400_000
@@ -40,16 +40,7 @@ const make: Effect.Effect<Signing, never, Scope.Scope> = Effect.gen(function* ()
       if (signature === "cut") response.socket?.end()
     })
   })
-  yield* Effect.acquireRelease(
-    Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void))),
-    () =>
-      Effect.async<void>((resume) => {
-        server.close(() => resume(Effect.void))
-        server.closeAllConnections()
-      })
-  )
-  // an AddressInfo, as it listens on a port
-  const { port } = server.address() as AddressInfo
+  const port = yield* listening(server)
   return { asked, url: (signature) => `http://127.0.0.1:${port}/f.bin?signature=${signature}` }
 })
 
